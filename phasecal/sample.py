@@ -1,0 +1,117 @@
+"""Frames of one phase at one state under one model: what the engines produce and the estimators consume."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasecal.errors import DataError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Frames of one phase at one (T, P) under one model.
+
+    Attributes:
+        positions: Unwrapped Cartesian positions, Å, float32, shape (n_frames, n_atoms, 3).
+        cells: Cell vectors as rows (ASE convention), Å, shape (n_frames, 3, 3).
+        energies: Potential energy of the whole cell as the engine printed it, eV, shape (n_frames,).
+        steps: MD step of each frame, shape (n_frames,).
+        species: Index of each atom into ``elements``, shape (n_atoms,).
+        elements: Chemical symbols, in the order of the model's elements.
+        phase: Name of the phase, e.g. ``fcc``.
+        temperature_k: Thermostat temperature, K.
+        pressure_gpa: Barostat pressure, GPa.
+        timestep_fs: MD time step, fs.
+        model_hash: Content hash of the model that drove the run.
+    """
+
+    positions: NDArray[np.float32]
+    cells: NDArray[np.float64]
+    energies: NDArray[np.float64]
+    steps: NDArray[np.int64]
+    species: NDArray[np.int32]
+    elements: tuple[str, ...]
+    phase: str
+    temperature_k: float
+    pressure_gpa: float
+    timestep_fs: float
+    model_hash: str
+
+    def __post_init__(self) -> None:
+        """Check that shapes agree.
+
+        Raises:
+            DataError: Shapes disagree or an array holds a non-finite number.
+        """
+        n_frames, n_atoms = self.positions.shape[:2]
+        shapes = {
+            "cells": (n_frames, 3, 3),
+            "energies": (n_frames,),
+            "steps": (n_frames,),
+            "species": (n_atoms,),
+        }
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise DataError(f"sample {self.phase}: {name} has shape {getattr(self, name).shape}, expected {shape}")
+        if not (np.isfinite(self.positions).all() and np.isfinite(self.energies).all()):
+            raise DataError(f"sample {self.phase}: positions or energies are not finite")
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.positions.shape[0]
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return self.positions.shape[1]
+
+    @property
+    def volumes(self) -> NDArray[np.float64]:
+        """Cell volumes, Å³, shape (n_frames,)."""
+        return np.abs(np.linalg.det(self.cells))
+
+    def save(self, file: str | Path | IO[bytes]) -> None:
+        """Write the sample as npz (no pickle)."""
+        meta = {
+            "schema": 1,
+            "elements": list(self.elements),
+            "phase": self.phase,
+            "temperature_k": self.temperature_k,
+            "pressure_gpa": self.pressure_gpa,
+            "timestep_fs": self.timestep_fs,
+            "model_hash": self.model_hash,
+        }
+        np.savez(
+            file,
+            positions=self.positions.astype(np.float32),
+            cells=self.cells,
+            energies=self.energies,
+            steps=self.steps,
+            species=self.species,
+            meta=np.array(json.dumps(meta, sort_keys=True)),
+        )
+
+    @classmethod
+    def load(cls, file: str | Path | IO[bytes]) -> Sample:
+        """Read a sample written by :meth:`save`.
+
+        Raises:
+            DataError: The file is not a phasecal sample.
+        """
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                meta = json.loads(str(arrays["meta"]))
+                if meta.pop("schema") != 1:
+                    raise DataError(f"{file}: unknown schema of a sample; expected 1")
+                meta["elements"] = tuple(meta["elements"])
+                fields = ("positions", "cells", "energies", "steps", "species")
+                return cls(**{name: arrays[name] for name in fields}, **meta)
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise DataError(f"{file}: not a readable phasecal sample ({error})") from error
