@@ -1,0 +1,1 @@
+"""Interatomic potentials: one family per file, all behind :class:`phasecal.potentials.base.Model`."""

@@ -1,0 +1,411 @@
+"""The embedded-atom family: any ``eam/alloy`` or ``eam/fs`` file with trainable smooth corrections of φ, ρ and F.
+
+U = Σ_i F(Σ_j ρ(r_ij)) + ½ Σ_ij φ(r_ij) (Daw & Baskes 1984; Finnis & Sinclair 1984). The tables are interpolated exactly
+as LAMMPS does it. A correction is a sum of cubic B-splines added to the *tables*; energies and the exported file use the
+same numbers, and a calibrated model needs nothing but LAMMPS to run. The self-density ρ(0) is not part of the sum.
+
+- δφ(r), per pair, eV, and δρ(r), per element (``fs``: per donor and receiver), in units of the density in the crystal:
+  between three quarters of the nearest-neighbour distance (the repulsive wall below stays) and the cutoff.
+- δF(ρ), per element, eV, between 0.4 and 1.6 of the density in the crystal (F(0) = 0 stays).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ase.build import bulk
+from jax import Array
+from jax.typing import ArrayLike
+from matscipy.neighbours import neighbour_list
+
+from phasecal.errors import InputError
+from phasecal.potentials.base import FLOAT, Model
+from phasecal.potentials.setfl import Lattice, Setfl, read_setfl, write_setfl
+from phasecal.potentials.splines import cubic_bsplines, lammps_coefficients
+
+NEIGHBOR_FRACTION = {"fcc": 0.5**0.5, "bcc": 0.75**0.5, "hcp": 1.0, "diamond": 0.1875**0.5, "sc": 1.0}
+"""Nearest-neighbour distance over the lattice constant."""
+
+WALL = 0.75
+"""Corrections of φ and ρ begin at this fraction of the nearest-neighbour distance."""
+
+DENSITY_WINDOW = (0.4, 1.6)
+"""Corrections of F live in this range of the density over that in the crystal (liquids stay within ±35 %)."""
+
+TAPER = 0.5
+"""Width of the taper of a trimmed cutoff, Å."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class EamEnergy:
+    """The tables and basis functions of an EAM as a pytree that computes energies.
+
+    Attributes:
+        pair: r·φ, eV·Å, shape (n_pairs, n_r).
+        density: ρ(r), shape (n_densities, n_r).
+        embedding: F(ρ), eV, shape (n_elements, n_rho).
+        pair_basis: What each parameter adds to ``pair``, shape (n_pairs, n, n_r).
+        density_basis: The same for ``density``, shape (n_densities, n, n_r).
+        embedding_basis: The same for ``embedding``, shape (n_elements, n, n_rho).
+        dr: Spacing of r, Å.
+        drho: Spacing of ρ.
+        cutoff: Å.
+        style: ``alloy`` (ρ depends on the donor) or ``fs`` (on donor and receiver).
+    """
+
+    pair: Array
+    density: Array
+    embedding: Array
+    pair_basis: Array
+    density_basis: Array
+    embedding_basis: Array
+    dr: Array
+    drho: Array
+    cutoff: Array
+    style: str = field(metadata={"static": True})
+
+    def tables(self, theta: ArrayLike) -> tuple[Array, Array, Array]:
+        """Return the corrected tables r·φ, ρ and F (shapes as the attributes)."""
+        theta = jnp.asarray(theta)
+        tables, start = [], 0
+        for table, basis in (
+            (self.pair, self.pair_basis),
+            (self.density, self.density_basis),
+            (self.embedding, self.embedding_basis),
+        ):
+            rows, count = basis.shape[:2]
+            part = theta[start : start + rows * count].reshape(rows, count)
+            tables.append(table + jnp.einsum("tn,tnm->tm", part, basis))
+            start += rows * count
+        return tables[0], tables[1], tables[2]
+
+    def __call__(
+        self,
+        theta: ArrayLike,
+        positions: ArrayLike,
+        cell: ArrayLike,
+        species: ArrayLike,
+        neighbors: ArrayLike,
+        shifts: ArrayLike,
+    ) -> Array:
+        """Return the energy of one configuration, eV (arguments as in :meth:`Model.energy`)."""
+        positions, cell, species = jnp.asarray(positions), jnp.asarray(cell), jnp.asarray(species)
+        neighbors, shifts = jnp.asarray(neighbors), jnp.asarray(shifts)
+        pair, density, embedding = (lammps_coefficients(table) for table in self.tables(theta))
+        exists = neighbors < positions.shape[0]
+        other = jnp.where(exists, neighbors, 0)
+        vectors = positions[other] + shifts.astype(positions.dtype) @ cell - positions[:, None, :]
+        squared = jnp.sum(vectors * vectors, axis=-1)
+        inside = exists & (squared < self.cutoff * self.cutoff)
+        distance = jnp.sqrt(jnp.where(inside, squared, 1.0))
+
+        mine, theirs = species[:, None], species[other]
+        high, low = jnp.maximum(mine, theirs), jnp.minimum(mine, theirs)
+        z2, _ = _interpolate(pair, high * (high + 1) // 2 + low, distance / self.dr)
+        donor = theirs * embedding.shape[0] + mine if self.style == "fs" else theirs
+        rho, _ = _interpolate(density, donor, distance / self.dr)
+
+        total = jnp.sum(jnp.where(inside, rho, 0.0), axis=1)
+        energy, slope = _interpolate(embedding, species, total / self.drho)
+        beyond = jnp.maximum(total / self.drho - embedding.shape[1], 0.0)
+        return jnp.sum(energy + slope * beyond) + 0.5 * jnp.sum(jnp.where(inside, z2 / distance, 0.0))
+
+
+def _interpolate(coefficients: Array, table: Array, x: Array) -> tuple[Array, Array]:
+    """Return value and slope (per interval) at ``x`` (in intervals) of the given table; constant beyond the end."""
+    interval = jnp.clip(x.astype(jnp.int32), 0, coefficients.shape[1] - 1)
+    p = jnp.minimum(x - interval, 1.0)
+    c = coefficients[0, interval] if coefficients.shape[0] == 1 else coefficients[table, interval]
+    value = ((c[..., 3] * p + c[..., 2]) * p + c[..., 1]) * p + c[..., 0]
+    return value, (3.0 * c[..., 3] * p + 2.0 * c[..., 2]) * p + c[..., 1]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EamModel(Model):
+    """An EAM: frozen tables plus corrections (see the module).
+
+    Attributes:
+        style: ``alloy`` or ``fs``.
+        lattices: What the file says about each element (atomic number, lattice).
+        dr: Spacing of the tables of r, Å.
+        drho: Spacing of the tables of ρ.
+        pair: r·φ(r), eV·Å, shape (n_pairs, n_r), pairs (0,0), (1,0), (1,1), …
+        density: ρ(r), shape (n_elements, n_r), or (n_elements², n_r) for ``fs``.
+        embedding: F(ρ), eV, shape (n_elements, n_rho).
+        train: Number of parameters per function: keys ``pair``, ``density``, ``embedding``.
+        pair_starts: Where the corrections of each pair begin, Å, shape (n_pairs,).
+        crystal_densities: Density in the crystal of each element, shape (n_elements,).
+    """
+
+    family: ClassVar[str] = "eam"
+
+    style: Literal["alloy", "fs"]
+    lattices: tuple[Lattice, ...]
+    dr: float
+    drho: float
+    pair: FLOAT
+    density: FLOAT
+    embedding: FLOAT
+    train: Mapping[str, int]
+    pair_starts: tuple[float, ...]
+    crystal_densities: tuple[float, ...]
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        train: Mapping[str, int],
+        elements: Sequence[str] | None = None,
+        cutoff: float | None = None,
+    ) -> Self:
+        """Read an ``eam/alloy`` or ``eam/fs`` file; all parameters are zero, so nothing is changed yet.
+
+        Args:
+            path: The file, units metal.
+            train: Number of parameters per function, keys ``pair``, ``density``, ``embedding`` (missing: 0).
+            elements: The elements to keep, in this order (default: all of the file).
+            cutoff: Trim φ and ρ to zero here, Å, with a C² taper over the last 0.5 Å.
+
+        Raises:
+            InputError: A broken file, an element that is not in it, or numbers that make no sense.
+        """
+        counts = _checked_counts(train)
+        setfl = _select(read_setfl(path), elements, path)
+        if cutoff is not None:
+            setfl = _trim(setfl, cutoff, path)
+        distances = [_neighbor_distance(lattice, element, path) for element, lattice in _elements(setfl)]
+        n = len(distances)
+        return cls(
+            elements=setfl.elements,
+            cutoff=setfl.cutoff,
+            masses=dict(zip(setfl.elements, setfl.masses, strict=True)),
+            theta=np.zeros(
+                sum(rows * count for rows, count in zip(_rows(setfl), counts.values(), strict=True))
+            ),
+            style=setfl.style,
+            lattices=setfl.lattices,
+            dr=setfl.dr,
+            drho=setfl.drho,
+            pair=setfl.pair,
+            density=setfl.density,
+            embedding=setfl.embedding,
+            train=counts,
+            pair_starts=tuple(
+                WALL * (distances[i] + distances[j]) / 2 for i in range(n) for j in range(i + 1)
+            ),
+            crystal_densities=tuple(_crystal_density(setfl, i) for i in range(n)),
+        )
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names in the order of ``theta``: ``pair[Cu-Ni][0]``…, ``density[Cu][0]``…, ``embedding[Cu][0]``…."""
+        e = self.elements
+        if self.style == "fs":
+            densities = [f"{donor}->{receiver}" for donor in e for receiver in e]
+        else:
+            densities = list(e)
+        labels = {"pair": self.pair_labels, "density": densities, "embedding": e}
+        return tuple(
+            f"{kind}[{label}][{index}]"
+            for kind, count in self.train.items()
+            for label in labels[kind]
+            for index in range(count)
+        )
+
+    @property
+    def pair_labels(self) -> tuple[str, ...]:
+        """Names of the pairs in the order of :attr:`pair`, e.g. ``Cu-Cu``."""
+        return tuple(
+            f"{self.elements[j]}-{self.elements[i]}" for i in range(len(self.elements)) for j in range(i + 1)
+        )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything but the arrays."""
+        return {
+            "elements": list(self.elements),
+            "cutoff": self.cutoff,
+            "masses": dict(self.masses),
+            "style": self.style,
+            "lattices": [[lattice.number, lattice.constant, lattice.name] for lattice in self.lattices],
+            "dr": self.dr,
+            "drho": self.drho,
+            "train": dict(self.train),
+            "pair_starts": list(self.pair_starts),
+            "crystal_densities": list(self.crystal_densities),
+        }
+
+    def arrays(self) -> dict[str, FLOAT]:
+        """Return the uncorrected tables and the parameters."""
+        return {"theta": self.theta, "pair": self.pair, "density": self.density, "embedding": self.embedding}
+
+    @classmethod
+    def from_arrays(
+        cls, config: Mapping[str, Any], arrays: Mapping[str, FLOAT], parent: str | None = None
+    ) -> Self:
+        """Rebuild a model from its config and arrays."""
+        known = {name: config[name] for name in ("cutoff", "masses", "style", "dr", "drho")}
+        return cls(
+            elements=tuple(config["elements"]),
+            lattices=tuple(Lattice(*entry) for entry in config["lattices"]),
+            train=_checked_counts(config["train"]),
+            pair_starts=tuple(config["pair_starts"]),
+            crystal_densities=tuple(config["crystal_densities"]),
+            parent=parent,
+            **{name: arrays[name] for name in ("theta", "pair", "density", "embedding")},
+            **known,
+        )
+
+    @cached_property
+    def energy_function(self) -> EamEnergy:
+        """The tables and basis functions on the device."""
+        r = self.dr * np.arange(self.pair.shape[1])
+        rho = self.drho * np.arange(self.embedding.shape[1])
+        n = len(self.elements)
+        pairs = [cubic_bsplines(r, start, self.cutoff, self.train["pair"]) * r for start in self.pair_starts]
+        densities = []
+        for row in range(len(self.density)):
+            donor, receiver = (row // n, row % n) if self.style == "fs" else (row, row)
+            high, low = max(donor, receiver), min(donor, receiver)
+            start, scale = self.pair_starts[high * (high + 1) // 2 + low], self.crystal_densities[receiver]
+            densities.append(cubic_bsplines(r, start, self.cutoff, self.train["density"]) * scale)
+        embeddings = []
+        for crystal in self.crystal_densities:
+            lower, upper = DENSITY_WINDOW[0] * crystal, min(DENSITY_WINDOW[1] * crystal, float(rho[-1]))
+            embeddings.append(cubic_bsplines(rho, lower, upper, self.train["embedding"]))
+        return EamEnergy(
+            pair=jnp.asarray(self.pair),
+            density=jnp.asarray(self.density),
+            embedding=jnp.asarray(self.embedding),
+            pair_basis=jnp.asarray(np.array(pairs)),
+            density_basis=jnp.asarray(np.array(densities)),
+            embedding_basis=jnp.asarray(np.array(embeddings)),
+            dr=jnp.asarray(self.dr),
+            drho=jnp.asarray(self.drho),
+            cutoff=jnp.asarray(self.cutoff),
+            style=self.style,
+        )
+
+    def tables(self, theta: ArrayLike | None = None) -> dict[str, FLOAT]:
+        """Return the corrected functions for figures.
+
+        Args:
+            theta: Parameters instead of the model's own.
+
+        Returns:
+            ``r`` (Å, without 0, shape (n_r − 1,)), ``phi`` (eV, (n_pairs, n_r − 1)), ``rho`` (n_densities, n_r − 1),
+            ``density`` (n_rho,) and ``F`` (eV, (n_elements, n_rho)).
+        """
+        pair, density, embedding = self.energy_function.tables(self.theta if theta is None else theta)
+        r = self.dr * np.arange(1, self.pair.shape[1])
+        return {
+            "r": r,
+            "phi": np.asarray(pair)[:, 1:] / r,
+            "rho": np.asarray(density)[:, 1:],
+            "density": self.drho * np.arange(self.embedding.shape[1]),
+            "F": np.asarray(embedding),
+        }
+
+    def export_lammps(self, folder: Path) -> list[str]:
+        """Write ``model.eam.alloy`` or ``model.eam.fs`` with the corrected tables; return the LAMMPS commands."""
+        pair, density, embedding = self.energy_function.tables(self.theta)
+        setfl = Setfl(
+            style=self.style,
+            elements=self.elements,
+            masses=tuple(self.masses[element] for element in self.elements),
+            lattices=self.lattices,
+            drho=self.drho,
+            dr=self.dr,
+            cutoff=self.cutoff,
+            embedding=np.asarray(embedding),
+            density=np.asarray(density),
+            pair=np.asarray(pair),
+        )
+        name = f"model.eam.{self.style}"
+        write_setfl(Path(folder) / name, setfl, f"phasecal model {self.hash} parent {self.parent}")
+        masses = [f"mass {i} {self.masses[element]!r}" for i, element in enumerate(self.elements, start=1)]
+        return [f"pair_style eam/{self.style}", f"pair_coeff * * {name} {' '.join(self.elements)}", *masses]
+
+
+def _elements(setfl: Setfl) -> list[tuple[str, Lattice]]:
+    """Return the elements with their lattices."""
+    return list(zip(setfl.elements, setfl.lattices, strict=True))
+
+
+def _rows(setfl: Setfl) -> tuple[int, int, int]:
+    """Return the number of pair, density and embedding functions."""
+    return len(setfl.pair), len(setfl.density), len(setfl.embedding)
+
+
+def _checked_counts(train: Mapping[str, int]) -> dict[str, int]:
+    """Return the number of parameters per function in the order of ``theta``."""
+    counts = {"pair": 0, "density": 0, "embedding": 0, **train}
+    if len(counts) != 3 or any(type(count) is not int or count < 0 for count in counts.values()):
+        raise InputError(f"train takes numbers ≥ 0 for pair, density and embedding, got {dict(train)}")
+    return counts
+
+
+def _select(setfl: Setfl, elements: Sequence[str] | None, path: str | Path) -> Setfl:
+    """Keep some elements, in the given order."""
+    if elements is None:
+        return setfl
+    missing = [element for element in elements if element not in setfl.elements]
+    if missing or not elements or len(set(elements)) != len(elements):
+        problem = f"it has no {', '.join(missing)}" if missing else f"cannot take {list(elements)} from it"
+        raise InputError(f"{path}: {problem}; its elements are {', '.join(setfl.elements)}")
+    keep = [setfl.elements.index(element) for element in elements]
+    n = len(setfl.elements)
+    pairs = [max(i, j) * (max(i, j) + 1) // 2 + min(i, j) for a, i in enumerate(keep) for j in keep[: a + 1]]
+    densities = [i * n + j for i in keep for j in keep] if setfl.style == "fs" else keep
+    return replace(
+        setfl,
+        elements=tuple(elements),
+        masses=tuple(setfl.masses[i] for i in keep),
+        lattices=tuple(setfl.lattices[i] for i in keep),
+        embedding=setfl.embedding[keep],
+        density=setfl.density[densities],
+        pair=setfl.pair[pairs],
+    )
+
+
+def _trim(setfl: Setfl, cutoff: float, path: str | Path) -> Setfl:
+    """Taper φ and ρ to zero at a shorter cutoff with 1 − 10x³ + 15x⁴ − 6x⁵ (C² at both ends)."""
+    if not TAPER < cutoff <= setfl.cutoff:
+        raise InputError(f"{path}: cannot trim to {cutoff} Å; the cutoff of the file is {setfl.cutoff} Å")
+    n_r = min(setfl.pair.shape[1], int(np.ceil(cutoff / setfl.dr)) + 1)
+    x = np.clip((setfl.dr * np.arange(n_r) - (cutoff - TAPER)) / TAPER, 0.0, 1.0)
+    taper = 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
+    return replace(
+        setfl, cutoff=cutoff, pair=setfl.pair[:, :n_r] * taper, density=setfl.density[:, :n_r] * taper
+    )
+
+
+def _neighbor_distance(lattice: Lattice, element: str, path: str | Path) -> float:
+    """Return the nearest-neighbour distance in the crystal named in the file's header, Å."""
+    if lattice.constant <= 0 or lattice.name not in NEIGHBOR_FRACTION:
+        raise InputError(
+            f"{path}: the header of {element} must name its lattice ({', '.join(NEIGHBOR_FRACTION)}) and a positive "
+            f"lattice constant, which tell where its repulsive wall is; got {lattice.constant} {lattice.name!r}"
+        )
+    return NEIGHBOR_FRACTION[lattice.name] * lattice.constant
+
+
+def _crystal_density(setfl: Setfl, index: int) -> float:
+    """Return the density at an atom of the element's own crystal."""
+    lattice = setfl.lattices[index]
+    crystal = bulk(setfl.elements[index], lattice.name, a=lattice.constant)
+    first, distances = neighbour_list("id", crystal, setfl.cutoff)
+    row = index * len(setfl.elements) + index if setfl.style == "fs" else index
+    return float(
+        np.interp(
+            distances[first == 0], setfl.dr * np.arange(setfl.density.shape[1]), setfl.density[row]
+        ).sum()
+    )
