@@ -1,0 +1,27 @@
+"""LAMMPS: static scripts, inputs from an MD task and a model, and a reader that survives interrupted runs."""
+
+from phasecal.engines.lammps.inputs import (
+    DUMP_FILE,
+    LOG_FILE,
+    RESTART_GLOB,
+    lammps_executable,
+    run_lammps,
+    script_path,
+    write_inputs,
+)
+from phasecal.engines.lammps.output import MdOutput, read_output
+from phasecal.engines.lammps.task import timestep_fs, validate_task
+
+__all__ = [
+    "DUMP_FILE",
+    "LOG_FILE",
+    "RESTART_GLOB",
+    "MdOutput",
+    "lammps_executable",
+    "read_output",
+    "run_lammps",
+    "script_path",
+    "timestep_fs",
+    "validate_task",
+    "write_inputs",
+]
