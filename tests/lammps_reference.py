@@ -30,22 +30,18 @@ thermo_modify norm no
 dump d all custom 1 out.dump id fx fy fz
 dump_modify d sort id format float %.17g
 run 0
-variable p1 equal c_c[1]
-variable p2 equal c_c[2]
-variable p3 equal c_c[3]
-variable p4 equal c_c[4]
-variable p5 equal c_c[5]
-variable p6 equal c_c[6]
-print "$(v_pe:%.17g) $(c_c[1]:%.17g) $(c_c[2]:%.17g) $(c_c[3]:%.17g) $(c_c[4]:%.17g) $(c_c[5]:%.17g) $(c_c[6]:%.17g)" file out.txt
+variable results string "$(v_pe:%.17g) $(c_c[1]:%.17g) $(c_c[2]:%.17g) $(c_c[3]:%.17g)"
+print "${{results}} $(c_c[4]:%.17g) $(c_c[5]:%.17g) $(c_c[6]:%.17g)" file out.txt
 """
 
 
 def run_zero(
     commands: list[str], atoms: Atoms, elements: tuple[str, ...], folder: Path
 ) -> dict[str, np.ndarray]:
-    """Run zero steps; return ``energy`` (eV), ``forces`` (eV/Å) and ``pressure`` (bar, xx yy zz xy xz yz, no kinetic part).
+    """Run zero steps; return ``energy`` (eV), ``forces`` (eV/Å) and ``pressure`` (bar; xx yy zz xy xz yz).
 
-    The cell must be lower triangular, so that LAMMPS does not rotate it; potential files must be in ``folder``.
+    The pressure has no kinetic part. The cell must be lower triangular, so that LAMMPS does not rotate it.
+    Potential files must be in ``folder``.
     """
     write_lammps_data(folder / "start.data", atoms, specorder=list(elements), masses=True)
     (folder / "in.lmp").write_text(SCRIPT.format(commands="\n".join(commands)))

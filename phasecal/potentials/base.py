@@ -1,8 +1,9 @@
-"""What a potential is: an immutable, content-hashed model with flat trainable parameters and a pure JAX energy.
+"""What a potential is: an immutable, content-hashed model with flat parameters and a pure JAX energy.
 
-The arrays of a model reach compiled code as arguments (an :class:`EnergyFunction` is a pytree), never as constants:
-all versions of a model share one compilation. Frames are run one after the other, not as one vectorised batch:
-on a CPU that is 3× faster and needs 30× less memory (reference/physics.md §7.3).
+The arrays of a model reach compiled code as arguments (an :class:`EnergyFunction` is a pytree), never as
+constants: all versions of a model share one compilation. Frames run one after the other: on a CPU a
+vectorised batch is 3× slower and needs 30× the memory, and this way any number of frames shares the
+compilation.
 
 This module is the one place that switches JAX to float64.
 """
@@ -41,12 +42,13 @@ __all__ = [
     "forces",
     "frames_from_atoms",
     "frames_from_sample",
+    "frozen_array",
     "gradients",
     "load_model",
     "virials",
 ]
 
-jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
 
 FAMILIES = {"eam": "phasecal.potentials.eam:EamModel"}
 """Where the class of each family lives (imported when a file of that family is loaded)."""
@@ -54,8 +56,15 @@ FAMILIES = {"eam": "phasecal.potentials.eam:EamModel"}
 FLOAT = NDArray[np.float64]
 
 
+def frozen_array(values: ArrayLike) -> FLOAT:
+    """Return a float64 copy that cannot be written to."""
+    array = np.array(values, dtype=np.float64)
+    array.setflags(write=False)
+    return array
+
+
 class EnergyFunction(Protocol):
-    """A pytree of a model's arrays that computes energies; the same structure means the same compiled code."""
+    """A pytree of a model's arrays that computes energies; equal structure means equal compiled code."""
 
     def __call__(
         self,
@@ -95,8 +104,7 @@ class Model(ABC):
         Raises:
             DataError: ``theta`` has the wrong shape or a number that is not finite.
         """
-        theta = np.array(self.theta, dtype=np.float64)
-        theta.setflags(write=False)
+        theta = frozen_array(self.theta)
         object.__setattr__(self, "theta", theta)
         if theta.shape != (len(self.parameter_names),):
             raise DataError(
@@ -198,7 +206,7 @@ def load_model(path: str | Path) -> Model:
     try:
         with safe_open(str(path), framework="np") as file:
             record = json.loads(file.metadata()["phasecal"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
         if record["schema"] != 1:
             raise DataError(f"{path}: unknown schema of a model; expected 1")
         module, name = FAMILIES[record["family"]].split(":")
@@ -248,7 +256,7 @@ def force_jacobian_metric(model: Model, frames: Frames, theta: ArrayLike | None 
     Returns:
         mean over frames of (∂F/∂θ)ᵀ(∂F/∂θ)/(3 n_atoms), shape (n_parameters, n_parameters).
     """
-    return _over_frames(_force_metric, model, frames, theta).mean(axis=0)
+    return np.asarray(_over_frames(_force_metric, model, frames, theta).mean(axis=0))
 
 
 def energy_change(before: Model, after: Model, frames: Frames) -> FLOAT:
@@ -259,7 +267,15 @@ def energy_change(before: Model, after: Model, frames: Frames) -> FLOAT:
 def _over_frames(
     function: Callable[..., Array], model: Model, frames: Frames, theta: ArrayLike | None
 ) -> FLOAT:
-    """Run a compiled function of (energy function, θ, frame) over all frames and stack the results."""
+    """Run a compiled function of (energy function, θ, frame) over all frames and stack the results.
+
+    Raises:
+        DataError: The neighbour lists are shorter than the model's cutoff.
+    """
+    if frames.cutoff < model.cutoff:
+        raise DataError(
+            f"neighbour lists to {frames.cutoff} Å are too short for a cutoff of {model.cutoff} Å"
+        )
     energy_function = model.energy_function
     theta = jnp.asarray(model.theta if theta is None else theta, dtype=jnp.float64)
     species = jnp.asarray(frames.species)
@@ -281,13 +297,15 @@ def _energy(function: EnergyFunction, theta: Array, *frame: Array) -> Array:
 @jax.jit
 def _gradient(function: EnergyFunction, theta: Array, *frame: Array) -> Array:
     """Return ∂U/∂θ of one frame, shape (n_parameters,)."""
-    return jax.grad(function)(theta, *frame)
+    gradient: Array = jax.grad(function)(theta, *frame)
+    return gradient
 
 
 @jax.jit
 def _forces(function: EnergyFunction, theta: Array, *frame: Array) -> Array:
     """Return −∂U/∂x of one frame, eV/Å, shape (n_atoms, 3)."""
-    return -jax.grad(function, argnums=1)(theta, *frame)
+    gradient: Array = jax.grad(function, argnums=1)(theta, *frame)
+    return -gradient
 
 
 @jax.jit
@@ -297,7 +315,8 @@ def _virial(function: EnergyFunction, theta: Array, positions: Array, cell: Arra
     def strained(strain: Array) -> Array:
         return function(theta, positions + positions @ strain, cell + cell @ strain, *rest)
 
-    return -jax.grad(strained)(jnp.zeros((3, 3)))
+    gradient: Array = jax.grad(strained)(jnp.zeros((3, 3)))
+    return -gradient
 
 
 @jax.jit
@@ -305,7 +324,7 @@ def _force_metric(function: EnergyFunction, theta: Array, positions: Array, *res
     """Return (∂F/∂θ)ᵀ(∂F/∂θ)/(3 n_atoms) of one frame by forward mode over θ, shape (n_par, n_par)."""
     force = jax.grad(function, argnums=1)
     tangents = jnp.eye(theta.shape[0])
-    columns = jax.lax.map(
+    columns: Array = jax.lax.map(
         lambda tangent: jax.jvp(lambda t: force(t, positions, *rest), (theta,), (tangent,))[1].ravel(),
         tangents,
     )

@@ -1,18 +1,19 @@
-"""The embedded-atom family: any ``eam/alloy`` or ``eam/fs`` file with trainable smooth corrections of φ, ρ and F.
+"""The embedded-atom family: an ``eam/alloy`` or ``eam/fs`` file with trainable smooth corrections.
 
-U = Σ_i F(Σ_j ρ(r_ij)) + ½ Σ_ij φ(r_ij) (Daw & Baskes 1984; Finnis & Sinclair 1984). The tables are interpolated exactly
-as LAMMPS does it. A correction is a sum of cubic B-splines added to the *tables*; energies and the exported file use the
-same numbers, and a calibrated model needs nothing but LAMMPS to run. The self-density ρ(0) is not part of the sum.
+U = Σ_i F(Σ_j≠i ρ(r_ij)) + ½ Σ_i≠j φ(r_ij) (Daw & Baskes, PRB 29, 6443; Finnis & Sinclair, Phil. Mag. A
+50, 45). The tables are interpolated exactly as LAMMPS does it. A correction is a sum of cubic B-splines
+added to the *tables*: energies and the exported file use the same numbers, and a calibrated model runs in
+plain LAMMPS.
 
-- δφ(r), per pair, eV, and δρ(r), per element (``fs``: per donor and receiver), in units of the density in the crystal:
-  between three quarters of the nearest-neighbour distance (the repulsive wall below stays) and the cutoff.
-- δF(ρ), per element, eV, between 0.4 and 1.6 of the density in the crystal (F(0) = 0 stays).
+- δφ(r), per pair, eV, and δρ(r), per element (``fs``: per donor and receiver), in units of the density in the
+  crystal: between the repulsive wall, which stays as it is, and the cutoff.
+- δF(ρ), per element, eV, in a window around the density in the crystal (F(0) = 0 stays).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -20,27 +21,20 @@ from typing import Any, ClassVar, Literal, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ase.build import bulk
 from jax import Array
 from jax.typing import ArrayLike
-from matscipy.neighbours import neighbour_list
 
 from phasecal.errors import InputError
-from phasecal.potentials.base import FLOAT, Model
+from phasecal.potentials.base import FLOAT, Model, frozen_array
+from phasecal.potentials.eam_tables import crystal_density, neighbor_distance, select_elements, trim_cutoff
 from phasecal.potentials.setfl import Lattice, Setfl, read_setfl, write_setfl
 from phasecal.potentials.splines import cubic_bsplines, lammps_coefficients
-
-NEIGHBOR_FRACTION = {"fcc": 0.5**0.5, "bcc": 0.75**0.5, "hcp": 1.0, "diamond": 0.1875**0.5, "sc": 1.0}
-"""Nearest-neighbour distance over the lattice constant."""
 
 WALL = 0.75
 """Corrections of φ and ρ begin at this fraction of the nearest-neighbour distance."""
 
 DENSITY_WINDOW = (0.4, 1.6)
 """Corrections of F live in this range of the density over that in the crystal (liquids stay within ±35 %)."""
-
-TAPER = 0.5
-"""Width of the taper of a trimmed cutoff, Å."""
 
 
 @jax.tree_util.register_dataclass
@@ -120,7 +114,7 @@ class EamEnergy:
 
 
 def _interpolate(coefficients: Array, table: Array, x: Array) -> tuple[Array, Array]:
-    """Return value and slope (per interval) at ``x`` (in intervals) of the given table; constant beyond the end."""
+    """Return value and slope (per interval) at ``x`` (in intervals); constant beyond the end of the table."""
     interval = jnp.clip(x.astype(jnp.int32), 0, coefficients.shape[1] - 1)
     p = jnp.minimum(x - interval, 1.0)
     c = coefficients[0, interval] if coefficients.shape[0] == 1 else coefficients[table, interval]
@@ -142,7 +136,8 @@ class EamModel(Model):
         embedding: F(ρ), eV, shape (n_elements, n_rho).
         train: Number of parameters per function: keys ``pair``, ``density``, ``embedding``.
         pair_starts: Where the corrections of each pair begin, Å, shape (n_pairs,).
-        crystal_densities: Density in the crystal of each element, shape (n_elements,).
+        crystal_densities: Density in the crystal of each element, the unit of ``density`` parameters.
+        embedding_windows: Where the corrections of each F live, lower and upper density.
     """
 
     family: ClassVar[str] = "eam"
@@ -157,6 +152,13 @@ class EamModel(Model):
     train: Mapping[str, int]
     pair_starts: tuple[float, ...]
     crystal_densities: tuple[float, ...]
+    embedding_windows: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        """Freeze the tables."""
+        super().__post_init__()
+        for name in ("pair", "density", "embedding"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
     @classmethod
     def from_file(
@@ -178,17 +180,24 @@ class EamModel(Model):
             InputError: A broken file, an element that is not in it, or numbers that make no sense.
         """
         counts = _checked_counts(train)
-        setfl = _select(read_setfl(path), elements, path)
+        setfl = read_setfl(path)
+        if elements is not None:
+            setfl = select_elements(setfl, elements)
         if cutoff is not None:
-            setfl = _trim(setfl, cutoff, path)
-        distances = [_neighbor_distance(lattice, element, path) for element, lattice in _elements(setfl)]
-        n = len(distances)
+            setfl = trim_cutoff(setfl, cutoff)
+        n = len(setfl.elements)
+        distances = [neighbor_distance(setfl, i) for i in range(n)]
+        crystals = [crystal_density(setfl, i) for i in range(n)]
+        low, high = DENSITY_WINDOW
+        largest = setfl.drho * (setfl.embedding.shape[1] - 1)
         return cls(
             elements=setfl.elements,
             cutoff=setfl.cutoff,
             masses=dict(zip(setfl.elements, setfl.masses, strict=True)),
             theta=np.zeros(
-                sum(rows * count for rows, count in zip(_rows(setfl), counts.values(), strict=True))
+                counts["pair"] * len(setfl.pair)
+                + counts["density"] * len(setfl.density)
+                + counts["embedding"] * len(setfl.embedding)
             ),
             style=setfl.style,
             lattices=setfl.lattices,
@@ -201,12 +210,13 @@ class EamModel(Model):
             pair_starts=tuple(
                 WALL * (distances[i] + distances[j]) / 2 for i in range(n) for j in range(i + 1)
             ),
-            crystal_densities=tuple(_crystal_density(setfl, i) for i in range(n)),
+            crystal_densities=tuple(crystals),
+            embedding_windows=tuple((low * rho, min(high * rho, largest)) for rho in crystals),
         )
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
-        """Names in the order of ``theta``: ``pair[Cu-Ni][0]``…, ``density[Cu][0]``…, ``embedding[Cu][0]``…."""
+        """Names in the order of ``theta``: ``pair[Cu-Ni][0]``, ``density[Cu][0]``, ``embedding[Cu][0]`` …."""
         e = self.elements
         if self.style == "fs":
             densities = [f"{donor}->{receiver}" for donor in e for receiver in e]
@@ -241,6 +251,7 @@ class EamModel(Model):
             "train": dict(self.train),
             "pair_starts": list(self.pair_starts),
             "crystal_densities": list(self.crystal_densities),
+            "embedding_windows": [list(window) for window in self.embedding_windows],
         }
 
     def arrays(self) -> dict[str, FLOAT]:
@@ -252,23 +263,30 @@ class EamModel(Model):
         cls, config: Mapping[str, Any], arrays: Mapping[str, FLOAT], parent: str | None = None
     ) -> Self:
         """Rebuild a model from its config and arrays."""
-        known = {name: config[name] for name in ("cutoff", "masses", "style", "dr", "drho")}
         return cls(
             elements=tuple(config["elements"]),
+            cutoff=config["cutoff"],
+            masses=config["masses"],
+            style=config["style"],
+            dr=config["dr"],
+            drho=config["drho"],
             lattices=tuple(Lattice(*entry) for entry in config["lattices"]),
             train=_checked_counts(config["train"]),
             pair_starts=tuple(config["pair_starts"]),
             crystal_densities=tuple(config["crystal_densities"]),
+            embedding_windows=tuple((lower, upper) for lower, upper in config["embedding_windows"]),
             parent=parent,
-            **{name: arrays[name] for name in ("theta", "pair", "density", "embedding")},
-            **known,
+            theta=arrays["theta"],
+            pair=arrays["pair"],
+            density=arrays["density"],
+            embedding=arrays["embedding"],
         )
 
     @cached_property
     def energy_function(self) -> EamEnergy:
         """The tables and basis functions on the device."""
-        r = self.dr * np.arange(self.pair.shape[1])
-        rho = self.drho * np.arange(self.embedding.shape[1])
+        r = self.dr * np.arange(self.pair.shape[1], dtype=np.float64)
+        rho = self.drho * np.arange(self.embedding.shape[1], dtype=np.float64)
         n = len(self.elements)
         pairs = [cubic_bsplines(r, start, self.cutoff, self.train["pair"]) * r for start in self.pair_starts]
         densities = []
@@ -277,10 +295,9 @@ class EamModel(Model):
             high, low = max(donor, receiver), min(donor, receiver)
             start, scale = self.pair_starts[high * (high + 1) // 2 + low], self.crystal_densities[receiver]
             densities.append(cubic_bsplines(r, start, self.cutoff, self.train["density"]) * scale)
-        embeddings = []
-        for crystal in self.crystal_densities:
-            lower, upper = DENSITY_WINDOW[0] * crystal, min(DENSITY_WINDOW[1] * crystal, float(rho[-1]))
-            embeddings.append(cubic_bsplines(rho, lower, upper, self.train["embedding"]))
+        embeddings = [
+            cubic_bsplines(rho, *window, self.train["embedding"]) for window in self.embedding_windows
+        ]
         return EamEnergy(
             pair=jnp.asarray(self.pair),
             density=jnp.asarray(self.density),
@@ -301,11 +318,11 @@ class EamModel(Model):
             theta: Parameters instead of the model's own.
 
         Returns:
-            ``r`` (Å, without 0, shape (n_r − 1,)), ``phi`` (eV, (n_pairs, n_r − 1)), ``rho`` (n_densities, n_r − 1),
-            ``density`` (n_rho,) and ``F`` (eV, (n_elements, n_rho)).
+            ``r`` (Å, without 0, shape (n_r − 1,)), ``phi`` (eV, (n_pairs, n_r − 1)), ``rho``
+            (n_densities, n_r − 1), ``density`` (n_rho,) and ``F`` (eV, (n_elements, n_rho)).
         """
         pair, density, embedding = self.energy_function.tables(self.theta if theta is None else theta)
-        r = self.dr * np.arange(1, self.pair.shape[1])
+        r = self.dr * np.arange(1, self.pair.shape[1], dtype=np.float64)
         return {
             "r": r,
             "phi": np.asarray(pair)[:, 1:] / r,
@@ -315,7 +332,7 @@ class EamModel(Model):
         }
 
     def export_lammps(self, folder: Path) -> list[str]:
-        """Write ``model.eam.alloy`` or ``model.eam.fs`` with the corrected tables; return the LAMMPS commands."""
+        """Write ``model.eam.alloy`` or ``model.eam.fs`` (corrected tables); return the LAMMPS commands."""
         pair, density, embedding = self.energy_function.tables(self.theta)
         setfl = Setfl(
             style=self.style,
@@ -335,77 +352,9 @@ class EamModel(Model):
         return [f"pair_style eam/{self.style}", f"pair_coeff * * {name} {' '.join(self.elements)}", *masses]
 
 
-def _elements(setfl: Setfl) -> list[tuple[str, Lattice]]:
-    """Return the elements with their lattices."""
-    return list(zip(setfl.elements, setfl.lattices, strict=True))
-
-
-def _rows(setfl: Setfl) -> tuple[int, int, int]:
-    """Return the number of pair, density and embedding functions."""
-    return len(setfl.pair), len(setfl.density), len(setfl.embedding)
-
-
 def _checked_counts(train: Mapping[str, int]) -> dict[str, int]:
     """Return the number of parameters per function in the order of ``theta``."""
     counts = {"pair": 0, "density": 0, "embedding": 0, **train}
     if len(counts) != 3 or any(type(count) is not int or count < 0 for count in counts.values()):
         raise InputError(f"train takes numbers ≥ 0 for pair, density and embedding, got {dict(train)}")
     return counts
-
-
-def _select(setfl: Setfl, elements: Sequence[str] | None, path: str | Path) -> Setfl:
-    """Keep some elements, in the given order."""
-    if elements is None:
-        return setfl
-    missing = [element for element in elements if element not in setfl.elements]
-    if missing or not elements or len(set(elements)) != len(elements):
-        problem = f"it has no {', '.join(missing)}" if missing else f"cannot take {list(elements)} from it"
-        raise InputError(f"{path}: {problem}; its elements are {', '.join(setfl.elements)}")
-    keep = [setfl.elements.index(element) for element in elements]
-    n = len(setfl.elements)
-    pairs = [max(i, j) * (max(i, j) + 1) // 2 + min(i, j) for a, i in enumerate(keep) for j in keep[: a + 1]]
-    densities = [i * n + j for i in keep for j in keep] if setfl.style == "fs" else keep
-    return replace(
-        setfl,
-        elements=tuple(elements),
-        masses=tuple(setfl.masses[i] for i in keep),
-        lattices=tuple(setfl.lattices[i] for i in keep),
-        embedding=setfl.embedding[keep],
-        density=setfl.density[densities],
-        pair=setfl.pair[pairs],
-    )
-
-
-def _trim(setfl: Setfl, cutoff: float, path: str | Path) -> Setfl:
-    """Taper φ and ρ to zero at a shorter cutoff with 1 − 10x³ + 15x⁴ − 6x⁵ (C² at both ends)."""
-    if not TAPER < cutoff <= setfl.cutoff:
-        raise InputError(f"{path}: cannot trim to {cutoff} Å; the cutoff of the file is {setfl.cutoff} Å")
-    n_r = min(setfl.pair.shape[1], int(np.ceil(cutoff / setfl.dr)) + 1)
-    x = np.clip((setfl.dr * np.arange(n_r) - (cutoff - TAPER)) / TAPER, 0.0, 1.0)
-    taper = 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
-    return replace(
-        setfl, cutoff=cutoff, pair=setfl.pair[:, :n_r] * taper, density=setfl.density[:, :n_r] * taper
-    )
-
-
-def _neighbor_distance(lattice: Lattice, element: str, path: str | Path) -> float:
-    """Return the nearest-neighbour distance in the crystal named in the file's header, Å."""
-    if lattice.constant <= 0 or lattice.name not in NEIGHBOR_FRACTION:
-        raise InputError(
-            f"{path}: the header of {element} must name its lattice ({', '.join(NEIGHBOR_FRACTION)}) and a positive "
-            f"lattice constant, which tell where its repulsive wall is; got {lattice.constant} {lattice.name!r}"
-        )
-    return NEIGHBOR_FRACTION[lattice.name] * lattice.constant
-
-
-def _crystal_density(setfl: Setfl, index: int) -> float:
-    """Return the density at an atom of the element's own crystal."""
-    lattice = setfl.lattices[index]
-    crystal = bulk(setfl.elements[index], lattice.name, a=lattice.constant)
-    first, distances = neighbour_list("id", crystal, setfl.cutoff)
-    row = index * len(setfl.elements) + index if setfl.style == "fs" else index
-    return float(
-        np.interp(
-            distances[first == 0], setfl.dr * np.arange(setfl.density.shape[1]), setfl.density[row]
-        ).sum()
-    )

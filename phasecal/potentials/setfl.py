@@ -1,8 +1,8 @@
 """Reading and writing EAM tables in the setfl format: LAMMPS' ``eam/alloy`` and ``eam/fs`` files.
 
-Layout (LAMMPS documentation of ``pair_style eam``; readers ``pair_eam_alloy.cpp`` and ``pair_eam_fs.cpp``): three comment
-lines, elements, ``Nrho drho Nr dr cutoff``; per element a line ``Z mass a lattice``, F(ρ), and ρ(r) (``fs``: one ρ(r)
-for each element that receives the density); then r·φ(r) for each pair i ≥ j. Every list starts on a new line.
+Layout (documentation of LAMMPS' ``pair_style eam``): three comment lines, elements, ``Nrho drho Nr dr
+cutoff``; per element a line ``Z mass a lattice``, F(ρ), and ρ(r) (``fs``: one ρ(r) for each element that
+receives it); then r·φ(r) for each pair i ≥ j. A list starts on a new line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FLOAT = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Lattice:
-    """What a setfl file says about an element: atomic number, lattice constant (Å) and lattice name (lower case)."""
+    """Header of an element: atomic number, lattice constant (Å) and lattice name (lower case)."""
 
     number: int
     constant: float
@@ -45,8 +45,10 @@ class Setfl:
         dr: Spacing of the density and pair tables, Å; the first point is r = 0.
         cutoff: Å.
         embedding: F(ρ), eV, shape (n_elements, n_rho).
-        density: ρ(r), shape (n_elements, n_r); for ``fs`` (n_elements², n_r), row ``donor * n_elements + receiver``.
+        density: ρ(r), shape (n_elements, n_r); for ``fs`` (n_elements², n_r), row
+            ``donor * n_elements + receiver``.
         pair: r·φ(r), eV·Å, shape (n_elements (n_elements + 1)/2, n_r), rows (0,0), (1,0), (1,1), (2,0), …
+        source: The file, for messages.
     """
 
     style: Literal["alloy", "fs"]
@@ -59,6 +61,7 @@ class Setfl:
     embedding: FLOAT
     density: FLOAT
     pair: FLOAT
+    source: str = "setfl"
 
 
 class _Reader:
@@ -165,6 +168,7 @@ def read_setfl(path: str | Path) -> Setfl:
         embedding=np.array(embedding),
         density=np.array(density),
         pair=np.array(pair),
+        source=str(path),
     )
 
 

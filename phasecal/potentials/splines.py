@@ -1,4 +1,4 @@
-"""The two kinds of cubic splines of the EAM family: LAMMPS' interpolation of tables, and cardinal B-splines."""
+"""The cubic splines of the EAM family: LAMMPS' interpolation of tables, and cardinal B-splines."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 
 def lammps_coefficients(tables: Array) -> Array:
-    """Return the cubic of every interval as LAMMPS makes it (``PairEAM::interpolate``, file ``pair_eam.cpp``).
+    """Return the cubic of every interval as LAMMPS makes it (``PairEAM::interpolate`` in ``pair_eam.cpp``).
 
-    Slopes are five-point differences inside, three-point next to the ends and one-sided at the ends; each interval
-    is the cubic Hermite polynomial of its two values and slopes. The result is linear in the tables.
+    Slopes are five-point differences inside, three-point next to the ends and one-sided at the ends; each
+    interval is the cubic Hermite polynomial of its two values and slopes. The result is linear in the tables.
 
     Args:
         tables: Values on a uniform grid, shape (n_tables, n_points).
@@ -39,8 +39,8 @@ def lammps_coefficients(tables: Array) -> Array:
 def cubic_bsplines(x: NDArray[np.float64], lower: float, upper: float, count: int) -> NDArray[np.float64]:
     """Return cardinal cubic B-splines that all lie inside [lower, upper].
 
-    Each is zero with two derivatives at both ends of the interval, so that any sum of them is a C² correction that
-    leaves everything outside untouched.
+    Each is zero with two derivatives at both ends of the interval, so that any sum of them is a C² correction
+    that leaves everything outside untouched.
 
     Args:
         x: Points, shape (n_points,).

@@ -1,7 +1,8 @@
 """Batches of configurations with their neighbour lists: what potentials compute energies from.
 
-Neighbour lists are full (i–j and j–i), made by matscipy on the host and padded to a common width, so that a compiled
-energy function serves every frame. Cells are row vectors (ASE's convention) and may be smaller than the cutoff.
+Neighbour lists are full (i–j and j–i), made by matscipy on the host and padded to a common width, so that a
+compiled energy function serves every frame. Cells are row vectors (ASE's convention) and may be smaller than
+the cutoff.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Frames(NamedTuple):
         neighbors: Index of each neighbour, padded with ``n_atoms``, int32, shape (n_frames, n_atoms, width).
         shifts: Cell image of each neighbour: it sits at ``positions[j] + shift @ cell``; int8,
             shape (n_frames, n_atoms, width, 3).
+        cutoff: Radius of the neighbour lists, Å.
     """
 
     positions: NDArray[np.float64]
@@ -38,21 +40,32 @@ class Frames(NamedTuple):
     species: NDArray[np.int32]
     neighbors: NDArray[np.int32]
     shifts: NDArray[np.int8]
+    cutoff: float
+
+    def take(self, indices: Sequence[int] | NDArray[np.integer] | slice) -> Frames:
+        """Return some of the frames."""
+        index = indices if isinstance(indices, slice) else np.asarray(indices)
+        return self._replace(
+            positions=self.positions[index],
+            cells=self.cells[index],
+            neighbors=self.neighbors[index],
+            shifts=self.shifts[index],
+        )
 
     @property
     def n_frames(self) -> int:
         """Number of frames."""
-        return self.positions.shape[0]
+        return int(self.positions.shape[0])
 
     @property
     def n_atoms(self) -> int:
         """Number of atoms."""
-        return self.positions.shape[1]
+        return int(self.positions.shape[1])
 
     @property
     def volumes(self) -> NDArray[np.float64]:
         """Cell volumes, Å³, shape (n_frames,)."""
-        return np.abs(np.linalg.det(self.cells))
+        return np.asarray(np.abs(np.linalg.det(self.cells)))
 
 
 def frames_from_sample(sample: Sample, cutoff: float, stride: int = 1) -> Frames:
@@ -77,14 +90,14 @@ def frames_from_atoms(atoms: Sequence[Atoms], elements: Sequence[str], cutoff: f
     Raises:
         DataError: The structures differ in their atoms, or hold an element that is not in ``elements``.
     """
-    symbols = atoms[0].get_chemical_symbols()
-    if any(other.get_chemical_symbols() != symbols for other in atoms):
+    symbols = list(atoms[0].symbols)
+    if any(list(other.symbols) != symbols for other in atoms):
         raise DataError("frames of one batch must hold the same atoms in the same order")
     missing = sorted(set(symbols) - set(elements))
     if missing:
         raise DataError(f"the model has no {', '.join(missing)}; its elements are {', '.join(elements)}")
     species = np.array([list(elements).index(symbol) for symbol in symbols], dtype=np.int32)
-    positions = np.array([frame.get_positions() for frame in atoms])
+    positions = np.array([frame.positions for frame in atoms])
     return _frames(positions, np.array([frame.cell.array for frame in atoms]), species, cutoff)
 
 
@@ -108,4 +121,4 @@ def _frames(
         slot = np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count)
         neighbors[frame, i, slot] = j
         shifts[frame, i, slot] = shift
-    return Frames(wrapped, cells, np.array(species, dtype=np.int32), neighbors, shifts)
+    return Frames(wrapped, cells, np.array(species, dtype=np.int32), neighbors, shifts, cutoff)
