@@ -1,0 +1,1 @@
+"""One round of a calibration: from samples and anchors to the next model."""

@@ -1,0 +1,1 @@
+"""Differentiable trajectory reweighting: responses to the parameters, and steps in them."""

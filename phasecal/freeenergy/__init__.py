@@ -1,0 +1,1 @@
+"""Free-energy differences and phase boundaries."""

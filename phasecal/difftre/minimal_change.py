@@ -1,0 +1,112 @@
+"""Linear algebra of the smallest change: prior metric, exact rows and rows with an error.
+
+A change δθ costs δθᵀ M δθ. Exact rows A δθ = b must hold; wanted rows J δθ ≈ r may miss by their covariance
+Σ. With the prior covariance C ∝ M⁻¹ restricted to changes that leave the exact rows alone, the wanted part is
+the Gauss–Newton (Kalman) step
+
+    δθ = C Jᵀ (J C Jᵀ + Σ)⁻¹ r
+
+(reference/physics.md §2.3; Tarantola, Inverse Problem Theory, SIAM 2005, eq. 3.37). Everything happens in
+whitened parameters L^T θ with M = L Lᵀ, where the exact rows span one subspace (by SVD) and C is the identity
+on the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+
+from phasecal.errors import InputError
+
+RIDGE = 1e-4
+"""Ridge of the metric relative to its mean: no change counts as cheaper than 1 % of a typical one."""
+
+RANK_TOLERANCE = 1e-6
+"""Directions of the exact rows below this relative size are linear combinations of the others."""
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MinimalChange:
+    """The space of parameter changes with its metric and exact rows.
+
+    Attributes:
+        inverse_root: L^-T: whitened changes to changes of θ, shape (n_parameters, n_parameters).
+        rows: Exact rows, each scaled to unit length after whitening, shape (n_rows, n_parameters).
+        scales: Length of each whitened exact row before scaling, shape (n_rows,).
+        free: Orthonormal basis of the changes that leave the exact rows alone, shape (n_parameters, n_free).
+    """
+
+    inverse_root: FloatArray
+    rows: FloatArray
+    scales: FloatArray
+    free: FloatArray
+
+    @classmethod
+    def build(cls, metric: FloatArray, exact_rows: FloatArray) -> MinimalChange:
+        """Whiten the parameters and split off the exact rows.
+
+        Args:
+            metric: Symmetric positive semi-definite M, shape (n_parameters, n_parameters); a small ridge is
+                added.
+            exact_rows: A, shape (n_rows, n_parameters); dependent rows are fine.
+
+        Raises:
+            InputError: The exact rows leave no freedom.
+        """
+        n_parameters = len(metric)
+        ridge = RIDGE * max(np.trace(metric) / n_parameters, np.finfo(float).tiny)
+        root = np.linalg.cholesky(metric + ridge * np.eye(n_parameters))
+        inverse_root = solve_triangular(root, np.eye(n_parameters), lower=True).T
+        whitened = exact_rows @ inverse_root
+        scales = np.linalg.norm(whitened, axis=1)
+        rows = np.divide(whitened, scales[:, None], out=np.zeros_like(whitened), where=scales[:, None] > 0)
+        _, singular, vectors = np.linalg.svd(rows, full_matrices=True)
+        rank = int((singular > RANK_TOLERANCE * singular.max(initial=0)).sum())
+        if rank == n_parameters:
+            raise InputError(
+                f"the {len(rows)} protected values fix all {n_parameters} parameters, so nothing is left to "
+                "calibrate with; "
+                "train more parameters or protect fewer structures"
+            )
+        return cls(inverse_root, rows, scales, vectors[rank:].T)
+
+    def freedom(self, row: FloatArray) -> float:
+        """Return which part of a row's leverage, in the metric, the exact rows leave: 1 all of it, 0 none."""
+        whitened = row @ self.inverse_root
+        length = np.linalg.norm(whitened)
+        return float(np.linalg.norm(whitened @ self.free) / length) if length > 0 else 0.0
+
+    def exact(self, b: FloatArray) -> FloatArray:
+        """Return the smallest change that moves the exact rows by ``b`` (least squares if they clash)."""
+        scaled = np.divide(b, self.scales, out=np.zeros_like(b), where=self.scales > 0)
+        change, *_ = np.linalg.lstsq(self.rows, scaled, rcond=RANK_TOLERANCE)
+        return np.asarray(self.inverse_root @ change)
+
+    def along(self, change: FloatArray) -> FloatArray:
+        """Return the part of a change that leaves the exact rows alone (projection in the metric)."""
+        whitened = np.linalg.solve(self.inverse_root, change)
+        return np.asarray(self.inverse_root @ (self.free @ (self.free.T @ whitened)))
+
+    def wanted(
+        self, rows: FloatArray, residuals: FloatArray, covariance: FloatArray, prior: FloatArray
+    ) -> FloatArray:
+        """Return the Gauss–Newton step that leaves the exact rows alone.
+
+        Args:
+            rows: J, shape (n_wanted, n_parameters).
+            residuals: r, shape (n_wanted,).
+            covariance: Σ, shape (n_wanted, n_wanted).
+            prior: Prior standard deviation of J δθ for the first rows, shape (n_first,): it sets the scale of
+                C, as the mean over these rows of prior² / (J M⁻¹ Jᵀ).
+        """
+        free_rows = rows @ self.inverse_root @ self.free
+        leverage = (free_rows[: len(prior)] ** 2).sum(axis=1)
+        scale = float(np.mean(prior**2 / leverage))
+        gram = scale * free_rows @ free_rows.T + covariance
+        step = scale * free_rows.T @ np.linalg.solve(gram, residuals)
+        return np.asarray(self.inverse_root @ (self.free @ step))

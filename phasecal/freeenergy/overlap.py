@@ -1,0 +1,190 @@
+"""Free-energy differences between states that share configurations: BAR for two states, MBAR for several.
+
+Sources: Bennett, J. Comput. Phys. 22, 245 (1976) for BAR; Shirts & Chodera, J. Chem. Phys. 129, 124105 (2008)
+    for MBAR
+and its covariance (eqs. 8 and 12); Klimovich, Shirts & Mobley, J. Comput.-Aided Mol. Des. 29, 397 (2015) for
+the overlap matrix and the limit of 0.03. The numbers come from pymbar.
+
+Departures from pymbar:
+
+* Nothing is returned where the states do not overlap: :class:`~phasecal.errors.OverlapError` (``pymbar.bar``
+  returns 0 ± 0).
+* MBAR starts from consecutive BAR: from zero it fails when states differ by hundreds of kT
+  (reference/physics.md §6.6).
+* Frames must be independent (:func:`subsample`); pymbar cannot know.
+* pymbar logs banners at import and takes a second to load: it is imported when first needed, with its log
+  quiet.
+
+All energies and free energies here are reduced, that is, in units of kT. Not handled: states without a path
+of overlapping neighbours in the order given.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasecal.errors import DataError, OverlapError
+
+MIN_OVERLAP = 0.03
+"""Overlap of neighbouring states below which a free-energy difference is not trusted (Klimovich 2015)."""
+
+_MIN_FRAMES = 4
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MbarResult:
+    """Free energies of several states.
+
+    Attributes:
+        f_k: Reduced free energies relative to state 0, shape (n_states,).
+        covariance: Covariance of ``f_k``, shape (n_states, n_states); row and column 0 are zero.
+        overlap: Overlap matrix, shape (n_states, n_states); each row sums to 1.
+        neighbor_overlap: Two-state overlap of each state with the next, shape (n_states - 1,); 0.5 is
+            complete.
+    """
+
+    f_k: FloatArray
+    covariance: FloatArray
+    overlap: FloatArray
+    neighbor_overlap: FloatArray
+
+
+def subsample(n_frames: int, inefficiency: float) -> NDArray[np.int64]:
+    """Return indices of frames that are independent of each other.
+
+    Args:
+        n_frames: Length of the series.
+        inefficiency: Statistical inefficiency g ≥ 1 in frames: one frame in g is independent.
+
+    Returns:
+        Increasing indices with a mean spacing of g.
+    """
+    step = max(1.0, inefficiency)
+    return np.array(np.floor(np.arange(0.0, n_frames, step)), dtype=np.int64)
+
+
+def bar(work_f: FloatArray, work_r: FloatArray, *, min_overlap: float = MIN_OVERLAP) -> tuple[float, float]:
+    """Free-energy difference of two states from Bennett's acceptance ratio.
+
+    Args:
+        work_f: u₁(x) − u₀(x) on independent frames x of state 0, shape (n_frames_0,), in kT.
+        work_r: u₀(x) − u₁(x) on independent frames x of state 1, shape (n_frames_1,), in kT.
+        min_overlap: Least two-state overlap (0.5 is complete) that is accepted.
+
+    Returns:
+        f₁ − f₀ and its standard deviation, in kT.
+
+    Raises:
+        DataError: Not finite, fewer than 4 frames, or the dissipated work is negative (a sign is wrong).
+        OverlapError: The states share too few configurations.
+    """
+    difference, sigma, overlap = _bar(_series(work_f, "forward"), _series(work_r, "reverse"))
+    if overlap < min_overlap:
+        raise OverlapError(_no_overlap("the two states", overlap, min_overlap))
+    return difference, sigma
+
+
+def mbar(u_kn: FloatArray, n_k: NDArray[np.integer], *, min_overlap: float = MIN_OVERLAP) -> MbarResult:
+    """Free energies of several states from all their frames.
+
+    Args:
+        u_kn: ``u_kn[k, n]`` is the reduced potential of frame n in state k, shape (n_states, n_frames).
+            Frames are independent and ordered by the state they were sampled in; a constant per frame
+            cancels.
+        n_k: Frames sampled in each state, shape (n_states,). Neighbouring states must overlap.
+        min_overlap: Least two-state overlap of neighbours (0.5 is complete) that is accepted.
+
+    Raises:
+        DataError: Shapes disagree, numbers are not finite, or a state has fewer than 4 frames.
+        OverlapError: Two neighbouring states share too few configurations.
+    """
+    u_kn = np.asarray(u_kn, dtype=np.float64)
+    n_k = np.asarray(n_k, dtype=np.int64)
+    if u_kn.shape != (len(n_k), n_k.sum()):
+        raise DataError(f"u_kn has shape {u_kn.shape}, expected {(len(n_k), int(n_k.sum()))}")
+    if not np.isfinite(u_kn).all():
+        raise DataError("reduced potentials are not finite")
+    first = np.concatenate([[0], np.cumsum(n_k)])
+    start, neighbor_overlap = np.zeros(len(n_k)), np.zeros(len(n_k) - 1)
+    for k in range(len(n_k) - 1):
+        here, there = slice(first[k], first[k + 1]), slice(first[k + 1], first[k + 2])
+        forward = _series(u_kn[k + 1, here] - u_kn[k, here], f"state {k}")
+        reverse = _series(u_kn[k, there] - u_kn[k + 1, there], f"state {k + 1}")
+        difference, _, neighbor_overlap[k] = _bar(forward, reverse)
+        if neighbor_overlap[k] < min_overlap:
+            raise OverlapError(_no_overlap(f"states {k} and {k + 1}", neighbor_overlap[k], min_overlap))
+        start[k + 1] = start[k] + difference
+    if len(n_k) == 1:
+        return MbarResult(start, np.zeros((1, 1)), np.ones((1, 1)), neighbor_overlap)
+    solver = {"method": "adaptive", "options": {"min_sc_iter": 0}}  # pymbar's default makes scipy warn
+    estimate = _pymbar().MBAR(u_kn - u_kn.min(axis=0), n_k, initial_f_k=start, solver_protocol=(solver,))
+    variance = estimate.compute_free_energy_differences()["dDelta_f"] ** 2
+    covariance = (variance[0][:, None] + variance[0][None, :] - variance) / 2
+    return MbarResult(
+        np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], neighbor_overlap
+    )
+
+
+def _bar(forward: FloatArray, reverse: FloatArray) -> tuple[float, float, float]:
+    """Difference, standard deviation and two-state overlap; overlap 0 where BAR has no solution."""
+    dissipated = forward.mean() + reverse.mean()
+    noise = np.sqrt(forward.var() / len(forward) + reverse.var() / len(reverse))
+    if dissipated < -5 * noise - 1e-9:
+        raise DataError(
+            f"the mean forward plus reverse work is {dissipated:.3g} ± {noise:.2g} kT; it cannot be negative "
+            "(Gibbs-Bogoliubov): check the sign of the reverse work and which state the frames come from"
+        )
+    with np.errstate(over="ignore", under="ignore"):
+        result = _pymbar().bar(forward, reverse, uncertainty_method="MBAR")
+        difference, sigma = float(result["Delta_f"]), float(result["dDelta_f"])
+        overlap = _two_state_overlap(forward, reverse, difference)
+    if not (np.isfinite(difference) and np.isfinite(sigma)):
+        return 0.0, np.inf, 0.0
+    return difference, sigma, overlap
+
+
+def _two_state_overlap(forward: FloatArray, reverse: FloatArray, difference: float) -> float:
+    """Off-diagonal element of the two-state overlap matrix, between 0 and 0.5 (Klimovich 2015, eq. 14).
+
+    It is Σ_n (N₀ + N₁)/2 · W₀(n) W₁(n) with the MBAR weights W of all frames; for N₀ = N₁ this is O₀₁.
+    """
+    n0, n1 = len(forward), len(reverse)
+    excess = np.concatenate([forward, -reverse]) - difference
+    log_denominator = np.logaddexp(np.log(n0), np.log(n1) - excess)
+    return float((n0 + n1) / 2 * np.exp(-excess - 2 * log_denominator).sum())
+
+
+def _series(work: FloatArray, name: str) -> FloatArray:
+    """Check one series of work values."""
+    work = np.asarray(work, dtype=np.float64)
+    if work.ndim != 1 or len(work) < _MIN_FRAMES:
+        raise DataError(
+            f"{name}: {work.size} independent frames; at least {_MIN_FRAMES} are needed: sample longer"
+        )
+    if not np.isfinite(work).all():
+        raise DataError(f"{name}: work values are not finite")
+    return work
+
+
+def _no_overlap(what: str, overlap: float, least: float) -> str:
+    """Say that states do not overlap, and what to do."""
+    return (
+        f"the overlap of {what} is {overlap:.2g}, below {least:.2g}: their configurations are too different "
+        "to compare; "
+        "sample a state between them, or take smaller steps (lower max_sd)"
+    )
+
+
+def _pymbar() -> Any:
+    """Import pymbar without the banners that it logs."""
+    logging.getLogger("pymbar").setLevel(logging.ERROR)
+    import pymbar  # noqa: PLC0415 - a second of loading, only where it is used
+
+    return pymbar
