@@ -1,0 +1,1 @@
+"""Jobs that run on a computer: LAMMPS molecular dynamics and phasecal tasks."""

@@ -1,0 +1,1 @@
+"""Node types: models, samples and phase diagrams."""

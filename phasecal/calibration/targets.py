@@ -1,0 +1,107 @@
+"""Targets of a campaign: what must coincide with experiment, and how far one stage of rounds may reach."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+AGREEMENT = 3.0
+"""A measurement further than this many combined σ from its target disagrees with it."""
+
+
+def targets_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the targets of all boundaries as one list.
+
+    Args:
+        campaign: A validated campaign as a dictionary in internal units.
+
+    Returns:
+        Dictionaries with ``phases``, ``pressure_gpa``, ``temperature_k``, ``sigma_k``, ``source`` and ``guess_k`` (where
+        the search for the model's own boundary starts).
+    """
+    return [
+        {**target, "phases": boundary["phases"], "guess_k": boundary["guess_k"] or target["temperature_k"]}
+        for boundary in campaign["boundaries"]
+        for target in boundary["targets"]
+    ]
+
+
+def states_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the states at which boundaries are measured: the ``pressures`` of a boundary, or those of its targets.
+
+    Args:
+        campaign: A validated campaign as a dictionary in internal units.
+
+    Returns:
+        Dictionaries with ``phases``, ``pressure_gpa`` and ``guess_k``.
+    """
+    states = []
+    for boundary in campaign["boundaries"]:
+        temperatures = {target["pressure_gpa"]: target["temperature_k"] for target in boundary["targets"]}
+        for pressure in boundary["pressures_gpa"] or temperatures:
+            guess = boundary["guess_k"] or temperatures[pressure]
+            states.append({"phases": boundary["phases"], "pressure_gpa": pressure, "guess_k": guess})
+    return states
+
+
+def disagreements(targets: list[dict[str, Any]], measured: list[dict[str, Any]]) -> list[str]:
+    """Return one sentence for every target that an independent measurement misses by more than three σ.
+
+    Args:
+        targets: Targets in the form of :func:`targets_of`.
+        measured: Transitions of the same boundaries and pressures, with ``temperature_k`` and ``sigma_k``.
+    """
+    found = []
+    for target, point in zip(targets, measured, strict=True):
+        difference = point["temperature_k"] - target["temperature_k"]
+        sigma = math.hypot(point["sigma_k"], target["sigma_k"])
+        if abs(difference) > AGREEMENT * sigma:
+            name = "–".join(target["phases"])
+            found.append(f"{name} at {target['pressure_gpa']:g} GPa is off by {difference:+.1f} ± {sigma:.1f} K")
+    return found
+
+
+def reachable_temperature(target_k: float, anchor_k: float, superheating: float) -> float:
+    """Return the temperature at which a stage of rounds works: the target, or as near as the phases survive.
+
+    Both phases must stay alive in bulk where the model does not have them stable: the crystal above its melting point,
+    the liquid below it. Beyond ``superheating`` (relative distance from the anchor) a stage stops short, the corrected
+    model is anchored there, and the next stage goes on.
+    """
+    return min(max(target_k, anchor_k * (1 - superheating)), anchor_k * (1 + superheating))
+
+
+def step_parameters(
+    campaign: dict[str, Any],
+    *,
+    anchors: list[dict[str, Any]],
+    model_hashes: list[str],
+    stage_temperatures_k: list[float],
+) -> dict[str, Any]:
+    """Return the ``calibration-step`` task of one round, without the names of its files.
+
+    Args:
+        campaign: A validated campaign as a dictionary in internal units.
+        anchors: Measured transitions, oldest first, each with its ``model_hash``.
+        model_hashes: Hashes of the models of the calibration, oldest first.
+        stage_temperatures_k: Temperature at which ΔG must vanish in this stage, per target, K.
+    """
+    keys = ("phases", "pressure_gpa", "temperature_k", "sigma_k")
+    targets = [
+        {**{key: target[key] for key in keys}, "temperature_k": temperature}
+        for target, temperature in zip(targets_of(campaign), stage_temperatures_k, strict=True)
+    ]
+    calibration = campaign["protocol"]["calibration"]
+    return {
+        "schema": 1,
+        "task": "calibration-step",
+        "anchors": [
+            {**{key: anchor[key] for key in keys}, "model": model_hashes.index(anchor["model_hash"])}
+            for anchor in anchors
+        ],
+        "targets": targets,
+        "protect": campaign["protect"],
+        "step": {"method": campaign["step"], **calibration["step"]},
+        "tolerance_k": campaign["tolerance_k"],
+        "seed": campaign["seed"],
+    }

@@ -1,0 +1,85 @@
+"""Molecular dynamics with LAMMPS: a model and an MD task in, a thermodynamic series and frames out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiida import orm
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida_lammps.calculations.raw import LammpsRawCalculation
+
+from aiida_phasecal.calculations.base import BandedProcessSpec
+from aiida_phasecal.data.model import ModelData
+from aiida_phasecal.data.sample import SampleData
+from phasecal.engines import lammps
+from phasecal.errors import PhasecalError
+
+FILES_OF_PARENT = (lammps.LOG_FILE, lammps.DUMP_FILE, lammps.RESTART_GLOB)
+
+
+class LammpsMdCalculation(LammpsRawCalculation):
+    """One LAMMPS run of phasecal: bulk sampling or a two-phase coexistence run.
+
+    The script is the inherited ``script`` input, one of phasecal's plain LAMMPS scripts; numbers, potential and start
+    configuration are written from ``task`` and ``model``.
+    """
+
+    _spec_class = BandedProcessSpec
+
+    @classmethod
+    def define(cls, spec) -> None:
+        """Declare inputs, outputs and exit codes."""
+        super().define(spec)
+        spec.input("model", valid_type=ModelData, help="The potential that drives the run.")
+        spec.input(
+            "task",
+            valid_type=orm.Dict,
+            validator=validate_task,
+            help="MD task: kind, state (K, GPa), cell, numbers of steps, seed. See phasecal.engines.lammps.task.",
+        )
+        spec.input(
+            "parent_folder",
+            valid_type=orm.RemoteData,
+            required=False,
+            help="Folder of an interrupted run of the same task: continue from its newest restart file.",
+        )
+        spec.inputs["metadata"]["options"]["parser_name"].default = "phasecal.lammps"
+        spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+        spec.inputs["metadata"]["options"]["withmpi"].default = False
+
+        spec.output("thermo", valid_type=orm.ArrayData, required=False, help="Production series; pressures in GPa, energies in eV.")
+        spec.output("sample", valid_type=SampleData, required=False, help="Frames of the production stage.")
+
+        spec.exit_code(302, "ERROR_LOG_MISSING", message="The log of LAMMPS was not retrieved.")
+        spec.exit_code(303, "ERROR_OUTPUT_UNREADABLE", message="The output of LAMMPS cannot be read: {message}")
+        spec.exit_code(320, "ERROR_ENGINE", message="LAMMPS stopped with an error: {message}")
+        spec.exit_code(321, "ERROR_BLOWN_UP", message="The run blew up (lost atoms or not-a-number): {message}")
+        spec.exit_code(400, "ERROR_INTERRUPTED", message="The run ended at step {done} before it was finished.")
+        spec.exit_code(401, "ERROR_INTERRUPTED_EARLY", message="The run ended before it reached its production stage.")
+
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write the script (inherited), the numbers, the potential and the start configuration."""
+        calcinfo = super().prepare_for_submission(folder)
+        task = self.inputs.task.get_dict()
+        lammps.write_inputs(
+            Path(folder.abspath), task, self.inputs.model.get_model(), restart="parent_folder" in self.inputs
+        )
+        calcinfo.codes_info[0].cmdline_params = ["-log", "none", *calcinfo.codes_info[0].cmdline_params]
+        calcinfo.retrieve_list += [lammps.LOG_FILE]
+        calcinfo.retrieve_temporary_list = [lammps.DUMP_FILE]
+        if "parent_folder" in self.inputs:
+            parent = self.inputs.parent_folder
+            calcinfo.remote_copy_list = [
+                (parent.computer.uuid, f"{parent.get_remote_path()}/{name}", ".") for name in FILES_OF_PARENT
+            ]
+        return calcinfo
+
+
+def validate_task(node: orm.Dict, _) -> str | None:
+    """Return a sentence when the MD task is not valid."""
+    try:
+        lammps.validate_task(node.get_dict())
+    except PhasecalError as error:
+        return str(error)
+    return None

@@ -1,0 +1,93 @@
+"""A phasecal task on a computer: ``phasecal run task.json`` with its models and samples beside it."""
+
+from __future__ import annotations
+
+import json
+
+from aiida import orm
+from aiida.common.datastructures import CalcInfo, CodeInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJob
+
+from aiida_phasecal.calculations.base import BandedProcessSpec
+from aiida_phasecal.data.model import ModelData
+from aiida_phasecal.data.sample import SampleData
+from phasecal.errors import ERRORS_BY_KIND
+
+MESSAGES = {
+    "input": "The task cannot be done as asked",
+    "data": "The data handed to the task are not usable",
+    "engine": "The engine reported an error",
+    "phase": "A phase did not survive or the phases are swapped",
+    "overlap": "States overlap too little",
+    "convergence": "The task did not converge",
+}
+
+
+class TaskCalculation(CalcJob):
+    """Run one versioned phasecal task; the remote side needs phasecal, not AiiDA."""
+
+    _spec_class = BandedProcessSpec
+
+    TASK_FILE = "task.json"
+    RESULT_FILE = "result.json"
+
+    @classmethod
+    def define(cls, spec) -> None:
+        """Declare inputs, outputs and exit codes."""
+        super().define(spec)
+        spec.input(
+            "parameters",
+            valid_type=orm.Dict,
+            help="The task as `phasecal run` reads it, except for the file names of models and samples.",
+        )
+        spec.input_namespace("models", valid_type=ModelData, help="Models `m0`, `m1`, …; the oldest first.")
+        spec.input_namespace("samples", valid_type=SampleData, help="Samples `s0`, `s1`, …")
+        spec.inputs["metadata"]["options"]["parser_name"].default = "phasecal.task"
+        spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+        spec.inputs["metadata"]["options"]["withmpi"].default = False
+        spec.inputs["metadata"]["options"]["output_filename"].default = "phasecal.out"
+
+        spec.output("result", valid_type=orm.Dict, help="The result of the task.")
+        spec.output("model", valid_type=ModelData, required=False, help="The model that the task made.")
+        spec.default_output_node = "result"
+
+        spec.exit_code(302, "ERROR_RESULT_MISSING", message="The task left no result: {message}")
+        spec.exit_code(303, "ERROR_RESULT_UNREADABLE", message="The result of the task cannot be read: {message}")
+        for kind, error in ERRORS_BY_KIND.items():
+            spec.exit_code(error.status, f"ERROR_{kind.upper()}", message=f"{MESSAGES[kind]}: {{message}}")
+
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write ``task.json``; models and samples are copied from the repository."""
+        models = ordered(self.inputs.models)
+        samples = ordered(self.inputs.samples)
+        index = {node.model_hash: i for i, node in enumerate(models)}
+        task = self.inputs.parameters.get_dict()
+        task["models"] = [f"model_{i}.safetensors" for i in range(len(models))]
+        task["samples"] = [
+            {"file": f"sample_{i}.npz", "model": index[node.facts["model_hash"]]} for i, node in enumerate(samples)
+        ]
+        with folder.open(self.TASK_FILE, "w", encoding="utf8") as handle:
+            json.dump(task, handle, indent=1)
+
+        codeinfo = CodeInfo()
+        codeinfo.code_uuid = self.inputs.code.uuid
+        codeinfo.cmdline_params = ["run", self.TASK_FILE]
+        codeinfo.stdout_name = self.options.output_filename
+        codeinfo.join_files = True
+
+        calcinfo = CalcInfo()
+        calcinfo.codes_info = [codeinfo]
+        calcinfo.local_copy_list = [
+            *((node.uuid, node.filename, name) for node, name in zip(models, task["models"], strict=True)),
+            *((node.uuid, node.filename, item["file"]) for node, item in zip(samples, task["samples"], strict=True)),
+        ]
+        calcinfo.provenance_exclude_list = [*task["models"], *(item["file"] for item in task["samples"])]
+        calcinfo.retrieve_list = [self.RESULT_FILE, self.options.output_filename]
+        calcinfo.retrieve_temporary_list = ["*.safetensors"]
+        return calcinfo
+
+
+def ordered(namespace) -> list:
+    """Nodes of a namespace with keys ``x0``, ``x1``, …, in the order of the numbers."""
+    return [namespace[key] for key in sorted(namespace, key=lambda key: int(key[1:]))]

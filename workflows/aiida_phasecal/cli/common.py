@@ -1,0 +1,59 @@
+"""What the commands share: the profile, JSON output and tables."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+
+from phasecal.errors import InputError
+
+console = Console()
+
+
+def with_profile(command: Callable) -> Callable:
+    """Add `-p/--profile` to a command and load that AiiDA profile before it runs."""
+
+    @click.option("-p", "--profile", help="AiiDA profile; the default one if not given.")
+    @functools.wraps(command)
+    def wrapper(*args, profile: str | None, **kwargs):
+        load_profile(profile)
+        return command(*args, **kwargs)
+
+    return wrapper
+
+
+def load_profile(name: str | None) -> None:
+    """Load an AiiDA profile; under verdi the one that verdi was given.
+
+    Raises:
+        InputError: There is no such profile.
+    """
+    from aiida import load_profile as load
+    from aiida.common.exceptions import ConfigurationError, ProfileConfigurationError
+    from aiida.manage import get_manager
+
+    if name is None and get_manager().get_profile() is not None:
+        name = get_manager().get_profile().name
+    try:
+        load(name, allow_switch=True)
+    except (ConfigurationError, ProfileConfigurationError) as error:
+        raise InputError(f"no usable AiiDA profile ({error}); make one with `phasecal init`") from error
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def echo_json(data: object) -> None:
+    """Print data as JSON."""
+    click.echo(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+def interval(value: float | None, sigma: float | None, digits: int = 1) -> str:
+    """Format a value with its interval; a number without one is not shown."""
+    if value is None or sigma is None:
+        return "–"
+    return f"{value:.{digits}f} ± {sigma:.{digits}f}"

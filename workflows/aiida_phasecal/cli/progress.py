@@ -1,0 +1,140 @@
+"""Live progress of a campaign, read from the database and from the logs of running jobs."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from aiida import orm
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from aiida_phasecal.calculations.lammps import LammpsMdCalculation
+from aiida_phasecal.cli.common import console, interval
+from aiida_phasecal.record import anchors_of, jobs_of, rounds_of, state_of, summarise
+from phasecal.engines import lammps
+
+REFRESH_S = 2.0
+THERMO_LINE = re.compile(r"^\s*- \[\s*(\d+),", re.MULTILINE)
+
+
+def steps_of(job: orm.CalcJobNode) -> int | None:
+    """Newest production step in the log of a running job on this machine; None elsewhere or before production."""
+    if job.computer is None or job.computer.transport_type != "core.local" or not job.get_remote_workdir():
+        return None
+    try:
+        log = (Path(job.get_remote_workdir()) / lammps.LOG_FILE).read_text(errors="replace")
+    except OSError:
+        return None
+    _, started, production = log.partition("phasecal stage: production")
+    found = THERMO_LINE.findall(production)
+    return (int(found[-1]) if found else 0) if started else None
+
+
+def describe_job(job: orm.CalcJobNode) -> dict:
+    """What a running job does and how far it is."""
+    entry = {"pk": job.pk, "what": "calibration step", "steps_done": None, "steps": None}
+    if job.process_class is LammpsMdCalculation:
+        task = job.inputs.task.get_dict()
+        phase = task.get("phase") or "|".join(task["phases"])
+        entry["what"] = f"{task['kind']} {phase} {task['temperature_k']:.0f} K"
+        entry["steps_done"], entry["steps"] = steps_of(job), task["production_steps"]
+    return entry
+
+
+def progress_of(node: orm.WorkChainNode) -> dict:
+    """Where a campaign stands, as plain data."""
+    jobs = jobs_of(node)
+    rounds = [
+        {
+            "round": i + 1,
+            "temperatures_k": [t["temperature_k"] for t in job.outputs.result["targets"]],
+            "sigmas_k": [t["sigma_k"] for t in job.outputs.result["targets"]],
+            "n_eff": min((p["n_eff"] for p in job.outputs.result["phases"]), default=None),
+        }
+        for i, job in enumerate(rounds_of(node))
+    ]
+    now = datetime.now(timezone.utc)
+    return {
+        **summarise(node),
+        "rounds": rounds,
+        "anchors": len(anchors_of(node)),
+        "jobs": {"finished": sum(job.is_terminated for job in jobs), "running": sum(not job.is_terminated for job in jobs)},
+        "running": [describe_job(job) for job in jobs if not job.is_terminated],
+        "elapsed_s": round(((node.mtime if node.is_terminated else now) - node.ctime).total_seconds()),
+    }
+
+
+def render(progress: dict) -> Group:
+    """Draw the progress of a campaign."""
+    jobs = progress["jobs"]
+    head = Text(
+        f"{progress['title']} (PK {progress['pk']}): {progress['state']}, {progress['elapsed_s']} s, "
+        f"{jobs['finished']} jobs done, {jobs['running']} running"
+    )
+    boundaries = Table("boundary", "P, GPa", "initial, K", "now, K", "target, K", box=None)
+    for entry in progress["boundaries"]:
+        boundaries.add_row(
+            "–".join(entry["phases"]),
+            f"{entry['pressure_gpa']:g}",
+            interval(entry["initial_k"], entry["initial_sigma_k"]),
+            interval(entry["temperature_k"], entry["sigma_k"]) + (" verified" if entry.get("verified") else ""),
+            interval(entry["target_k"], entry["target_sigma_k"]),
+        )
+    parts = [head, boundaries]
+    if progress["rounds"]:
+        rounds = Table("round", "T ± σ, K", "N_eff", box=None)
+        for entry in progress["rounds"]:
+            pairs = zip(entry["temperatures_k"], entry["sigmas_k"], strict=True)
+            n_eff = "–" if entry["n_eff"] is None else f"{entry['n_eff']:.2f}"
+            rounds.add_row(str(entry["round"]), ", ".join(interval(t, s) for t, s in pairs), n_eff)
+        parts.append(rounds)
+    running = Table.grid(padding=(0, 2))
+    for job in progress["running"]:
+        if job["steps"] and job["steps_done"] is not None:
+            bar = ProgressBar(total=job["steps"], completed=job["steps_done"], width=30)
+            running.add_row(f"  job {job['pk']}", job["what"], bar, f"{job['steps_done']}/{job['steps']} steps")
+        else:
+            running.add_row(f"  job {job['pk']}", job["what"], "", "waiting or preparing")
+    return Group(*parts, running)
+
+
+def follow(node: orm.WorkChainNode) -> None:
+    """Show live progress until the campaign ends; Ctrl-C leaves it running."""
+    if not console.is_terminal:
+        follow_plainly(node)
+        return
+    with Live(render(progress_of(node)), console=console, refresh_per_second=1) as live:
+        while state_of(node) == "running":
+            time.sleep(REFRESH_S)
+            live.update(render(progress_of(node)))
+
+
+def follow_plainly(node: orm.WorkChainNode) -> None:
+    """Follow without a terminal: one line whenever the campaign reports something."""
+    from aiida.orm.logs import OrderSpecifier
+
+    seen = 0
+    while True:
+        ended = state_of(node) != "running"
+        pks = [node.pk, *(child.pk for child in node.called_descendants if isinstance(child, orm.WorkChainNode))]
+        logs = orm.Log.collection.find(
+            filters={"dbnode_id": {"in": pks}, "id": {">": seen}}, order_by=[OrderSpecifier("id", "asc")]
+        )
+        for log in logs:
+            seen = max(seen, log.pk)
+            console.print(f"{log.time.astimezone():%H:%M:%S} {log.message}", highlight=False, markup=False, soft_wrap=True)
+        if ended:
+            return
+        time.sleep(REFRESH_S)
+
+
+def follow_silently(node: orm.WorkChainNode) -> None:
+    """Wait for the end without printing."""
+    while state_of(node) == "running":
+        time.sleep(REFRESH_S)

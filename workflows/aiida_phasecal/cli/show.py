@@ -1,0 +1,73 @@
+"""`phasecal show` and `phasecal status`: the result of a campaign, and where it stands."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from aiida_phasecal.cli.common import console, echo_json, interval, json_option, with_profile
+
+
+@click.command()
+@click.argument("pk")
+@json_option
+@with_profile
+def show(pk: str, as_json: bool) -> None:
+    """Show the result of a campaign: T ± σ per boundary and pressure, target, method, seeds, origin."""
+    from aiida_phasecal.record import load_campaign_node, summarise
+
+    summary = summarise(load_campaign_node(pk))
+    if as_json:
+        echo_json(summary)
+    else:
+        print_summary(summary)
+
+
+def print_summary(summary: dict) -> None:
+    """Print a summary as a table."""
+    outcome = summary["state"] + (f" [{summary['exit_code']}] {summary['message']}" if summary["message"] else "")
+    console.print(f"{summary['title']}: {summary['task']} {summary['pk']}, {outcome}", highlight=False)
+    table = Table("boundary", "P, GPa", "initial, K", "training estimate, K", "result, K", "target, K", "method", "seeds", "PK")
+    for entry in summary["boundaries"]:
+        verified = entry.get("verified", True)
+        table.add_row(
+            "–".join(entry["phases"]),
+            f"{entry['pressure_gpa']:g}",
+            interval(entry["initial_k"], entry["initial_sigma_k"]),
+            interval(entry.get("estimate_k"), entry.get("estimate_sigma_k")),
+            interval(entry["temperature_k"], entry["sigma_k"]) if verified else "not verified",
+            interval(entry["target_k"], entry["target_sigma_k"]),
+            str(entry["method"] or "–"),
+            ", ".join(map(str, entry["seeds"])),
+            str(entry["pk"] or "–"),
+        )
+    console.print(table)
+    cost, model = summary["cost"], summary["model"]
+    console.print(f"model {model['hash'][:12]} (PK {model['pk']})", highlight=False)
+    console.print(f"{cost['atom_steps']:.3g} atom-steps, {cost['wall_s']:.0f} s, {cost['rounds']} rounds", highlight=False)
+
+
+@click.command()
+@click.argument("pk", required=False)
+@click.option("--watch", is_flag=True, help="Keep the display up to date until the campaign ends.")
+@json_option
+@with_profile
+def status(pk: str | None, watch: bool, as_json: bool) -> None:
+    """Show where a campaign stands: rounds, jobs, T ± σ against the targets, N_eff. Without PK: all campaigns."""
+    from aiida_phasecal.cli.progress import follow, progress_of, render
+    from aiida_phasecal.cli.query import list_campaigns, print_campaigns
+    from aiida_phasecal.record import load_campaign_node
+
+    if pk is None:
+        campaigns = list_campaigns()
+        echo_json(campaigns) if as_json else print_campaigns(campaigns)
+        return
+    node = load_campaign_node(pk)
+    if watch and not as_json:
+        follow(node)
+    elif as_json:
+        echo_json(progress_of(node))
+    else:
+        console.print(render(progress_of(node)))
+
+

@@ -1,0 +1,34 @@
+"""Points of phase boundaries with their intervals, as a node."""
+
+from __future__ import annotations
+
+from aiida import orm
+
+POINT_KEYS = ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "seeds", "pk")
+
+
+class PhaseDiagramData(orm.Data):
+    """Boundary points of one model: per point the pair of phases, pressure, T ± σ, method, seeds and origin.
+
+    Attributes: ``model_hash``, ``elements`` and ``points`` (a list of dictionaries in the form of ``phasecal show --json``).
+    """
+
+    def __init__(self, *, points: list[dict], model_hash: str, elements: list[str], **kwargs) -> None:
+        """Make an unstored node.
+
+        Raises:
+            ValueError: A point lacks a key or has no interval.
+        """
+        super().__init__(**kwargs)
+        for point in points:
+            missing = [key for key in POINT_KEYS if key not in point]
+            if missing:
+                raise ValueError(f"boundary point {point.get('phases')} lacks {', '.join(missing)}")
+            if not point["sigma_k"] > 0:
+                raise ValueError(f"boundary point {point['phases']}: sigma_k must be > 0, got {point['sigma_k']}")
+        self.base.attributes.set_many({"points": points, "model_hash": model_hash, "elements": elements})
+
+    @property
+    def points(self) -> list[dict]:
+        """The boundary points."""
+        return self.base.attributes.get("points")

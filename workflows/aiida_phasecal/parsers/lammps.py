@@ -1,0 +1,59 @@
+"""Parser of LAMMPS runs: series, frames, and a precise reason when something went wrong."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from aiida import orm
+from aiida.parsers import Parser
+
+from aiida_phasecal.data.sample import SampleData
+from phasecal.engines import lammps
+from phasecal.errors import PhasecalError
+
+BLOWN_UP = ("Lost atoms", "Non-numeric", "Out of range atoms", "not-a-number")
+
+
+class LammpsMdParser(Parser):
+    """Turn the log and the dump of one run into nodes."""
+
+    def parse(self, **kwargs):
+        """Parse retrieved files; outputs of an interrupted run are kept too."""
+        retrieved = self.retrieved
+        if lammps.LOG_FILE not in retrieved.base.repository.list_object_names():
+            return self.exit_codes.ERROR_LOG_MISSING
+        model = self.node.inputs.model
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / lammps.LOG_FILE).write_text(retrieved.base.repository.get_object_content(lammps.LOG_FILE))
+            dump = Path(kwargs["retrieved_temporary_folder"]) / lammps.DUMP_FILE
+            if dump.exists():
+                shutil.copy(dump, folder)
+            try:
+                output = lammps.read_output(
+                    folder, self.node.inputs.task.get_dict(), model.model_hash, tuple(model.base.attributes.get("elements"))
+                )
+            except PhasecalError as error:
+                return self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(message=str(error))
+
+        self.out(
+            "results",
+            orm.Dict({"steps_done": output.steps_done, "finished": output.finished, "wall_s": output.wall_s, "n_atoms": output.n_atoms}),
+        )
+        if output.error is not None:
+            blown_up = any(text in output.error for text in BLOWN_UP)
+            code = self.exit_codes.ERROR_BLOWN_UP if blown_up else self.exit_codes.ERROR_ENGINE
+            return code.format(message=output.error)
+        if not output.finished:
+            if output.steps_done == 0:
+                return self.exit_codes.ERROR_INTERRUPTED_EARLY
+            return self.exit_codes.ERROR_INTERRUPTED.format(done=output.steps_done)
+        thermo = orm.ArrayData()
+        for key, values in output.thermo.items():
+            thermo.set_array(key, values)
+        self.out("thermo", thermo)
+        if output.sample is not None:
+            self.out("sample", SampleData.from_sample(output.sample))
+        return None

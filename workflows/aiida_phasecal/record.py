@@ -1,0 +1,168 @@
+"""Reading the record: from a process node to the plain summary that `show`, `status` and the report are made of."""
+
+from __future__ import annotations
+
+from aiida import orm
+
+from aiida_phasecal.calculations.lammps import LammpsMdCalculation
+from aiida_phasecal.calculations.task import TaskCalculation
+from aiida_phasecal.workchains.calibrate import CalibrateWorkChain
+from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain
+from aiida_phasecal.workchains.transition import TransitionWorkChain
+from aiida_phasecal.workchains.verify import VerifyWorkChain
+from phasecal.calibration.targets import targets_of
+from phasecal.errors import InputError
+
+TASKS = {"calibrate": CalibrateWorkChain, "transition": PhaseDiagramWorkChain, "verify": VerifyWorkChain}
+"""Tasks that `phasecal launch` knows, and the work chain that does each."""
+
+
+def load_campaign_node(pk: int | str) -> orm.WorkChainNode:
+    """Return the work chain with this PK or UUID.
+
+    Raises:
+        InputError: There is no such node, or it is not a campaign of phasecal.
+    """
+    from aiida.common.exceptions import MultipleObjectsError, NotExistent
+
+    try:
+        node = orm.load_node(pk)
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise InputError(f"no process {pk} in this profile; `phasecal query` lists the campaigns") from error
+    if not isinstance(node, orm.WorkChainNode) or node.process_class not in TASKS.values():
+        raise InputError(f"node {pk} is not a campaign of phasecal; `phasecal query` lists the campaigns")
+    return node
+
+
+def task_of(node: orm.WorkChainNode) -> str:
+    """Name of the task that a work chain does."""
+    return next(name for name, chain in TASKS.items() if node.process_class is chain)
+
+
+def state_of(node: orm.WorkChainNode) -> str:
+    """Return `finished`, `failed` or `running`; a killed or excepted process counts as failed."""
+    if not node.is_terminated:
+        return "running"
+    return "finished" if node.is_finished_ok else "failed"
+
+
+def children_of(node: orm.WorkChainNode, process_class: type) -> list[orm.ProcessNode]:
+    """Direct children of one class, oldest first."""
+    return sorted((child for child in node.called if child.process_class is process_class), key=lambda child: child.pk)
+
+
+def jobs_of(node: orm.WorkChainNode) -> list[orm.CalcJobNode]:
+    """All jobs below a work chain."""
+    return [child for child in node.called_descendants if isinstance(child, orm.CalcJobNode)]
+
+
+def rounds_of(node: orm.WorkChainNode) -> list[orm.CalcJobNode]:
+    """Finished calibration steps, oldest first."""
+    return [job for job in children_of(node, TaskCalculation) if job.is_finished_ok]
+
+
+def anchors_of(node: orm.WorkChainNode) -> list[orm.WorkChainNode]:
+    """Transitions measured on the way of a calibration, oldest first."""
+    return [child for child in children_of(node, TransitionWorkChain) if child.is_finished_ok]
+
+
+def cost_of(node: orm.WorkChainNode) -> dict:
+    """Atom-steps of molecular dynamics, wall time in s, and rounds of a campaign."""
+    atom_steps = 0
+    for job in jobs_of(node):
+        if job.process_class is LammpsMdCalculation and "results" in job.outputs:
+            atom_steps += job.outputs.results["steps_done"] * job.outputs.results["n_atoms"]
+    wall = (node.mtime - node.ctime).total_seconds()
+    return {"atom_steps": int(atom_steps), "wall_s": round(wall, 1), "rounds": len(rounds_of(node))}
+
+
+def point(transition: dict, pk: int) -> dict:
+    """One boundary point as `show` prints it."""
+    keys = ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "seeds")
+    return {**{key: transition[key] for key in keys}, "pk": pk}
+
+
+def calibration_points(node: orm.WorkChainNode) -> list[dict]:
+    """Boundary points of a calibration: verified where that is done, else the latest training estimate or anchor."""
+    targets = targets_of(node.inputs.campaign.get_dict())
+    anchors, rounds = anchors_of(node), rounds_of(node)
+    points = []
+    for i, target in enumerate(targets):
+        entry = {
+            "phases": target["phases"],
+            "pressure_gpa": target["pressure_gpa"],
+            "temperature_k": None,
+            "sigma_k": None,
+            "target_k": target["temperature_k"],
+            "target_sigma_k": target["sigma_k"],
+            "initial_k": None,
+            "initial_sigma_k": None,
+            "estimate_k": None,
+            "estimate_sigma_k": None,
+            "method": None,
+            "seeds": [],
+            "pk": None,
+            "verified": False,
+        }
+        if i < len(anchors):
+            initial = anchors[i].outputs.transition
+            entry |= {"initial_k": initial["temperature_k"], "initial_sigma_k": initial["sigma_k"]}
+            entry |= point(initial.get_dict(), initial.pk)
+        if rounds:
+            estimate = rounds[-1].outputs.result["targets"][i]
+            entry |= {"estimate_k": estimate["temperature_k"], "estimate_sigma_k": estimate["sigma_k"]}
+            entry |= {"temperature_k": estimate["temperature_k"], "sigma_k": estimate["sigma_k"]}
+            entry |= {"method": "reweighting", "seeds": [], "pk": rounds[-1].pk}
+        if "verified" in node.outputs:
+            verified = node.outputs.verified[f"state_{i}"]
+            entry |= {**point(verified.get_dict(), verified.pk), "verified": True}
+        points.append(entry)
+    return points
+
+
+def measured_points(node: orm.WorkChainNode) -> list[dict]:
+    """Boundary points of a transition or verification task."""
+    targets = {
+        (tuple(t["phases"]), t["pressure_gpa"]): t for t in targets_of(node.inputs.campaign.get_dict())
+    }
+    points = []
+    for run in children_of(node, TransitionWorkChain):
+        if "transition" not in run.outputs:
+            continue
+        transition = run.outputs.transition
+        entry = point(transition.get_dict(), transition.pk)
+        target = targets.get((tuple(entry["phases"]), entry["pressure_gpa"]))
+        entry |= {"target_k": target and target["temperature_k"], "target_sigma_k": target and target["sigma_k"]}
+        points.append({**entry, "initial_k": entry["temperature_k"], "initial_sigma_k": entry["sigma_k"]})
+    return points
+
+
+def current_model(node: orm.WorkChainNode) -> orm.Node:
+    """The calibrated model, or the newest that the campaign has."""
+    if "model" in node.outputs:
+        return node.outputs.model
+    made = [job.outputs.model for job in rounds_of(node) if "model" in job.outputs]
+    return made[-1] if made else node.inputs.model
+
+
+def summarise(node: orm.WorkChainNode) -> dict:
+    """The contract of `phasecal show PK --json` (docs/reference/show-json.md)."""
+    task = task_of(node)
+    model = current_model(node)
+    return {
+        "schema": 1,
+        "pk": node.pk,
+        "uuid": node.uuid,
+        "title": node.label,
+        "task": task,
+        "state": state_of(node),
+        "exit_code": node.exit_status,
+        "message": node.exit_message or "",
+        "boundaries": calibration_points(node) if task == "calibrate" else measured_points(node),
+        "model": {
+            "pk": model.pk,
+            "hash": model.model_hash,
+            "parent": model.base.attributes.get("parent"),
+        },
+        "cost": cost_of(node),
+    }

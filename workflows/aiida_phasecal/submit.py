@@ -1,0 +1,102 @@
+"""From a validated campaign to a submitted work chain: model node, codes, job options, group."""
+
+from __future__ import annotations
+
+import os
+
+from aiida import orm
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.engine import submit
+
+from aiida_phasecal.calculations.base import slot_prepend_text
+from aiida_phasecal.data.model import ModelData
+from aiida_phasecal.record import TASKS
+from phasecal.campaign.model import build_model
+from phasecal.campaign.schema import Campaign
+from phasecal.errors import InputError
+
+GROUP_PREFIX = "phasecal/campaigns"
+WALLTIME_S = 24 * 3600
+
+
+def submit_campaign(campaign: Campaign, *, task: str, model_pk: int | None = None) -> orm.WorkChainNode:
+    """Submit a campaign to the daemon and put it into its group.
+
+    Args:
+        campaign: The validated campaign.
+        task: A key of :data:`aiida_phasecal.record.TASKS`.
+        model_pk: Use this model node rather than the campaign's source.
+
+    Raises:
+        InputError: Computer, code or model node do not exist.
+    """
+    description = campaign.to_dict()
+    codes = {name: load_code(name, description["resources"]["computer"]) for name in ("lmp", "phasecal")}
+    model = load_model_node(model_pk) if model_pk is not None else find_or_store(campaign)
+    builder = TASKS[task].get_builder()
+    builder.model = model
+    builder.code = codes["lmp"]
+    if task == "calibrate":
+        builder.task_code = codes["phasecal"]
+    builder.campaign = orm.Dict(description)
+    builder.options = orm.Dict(job_options(codes["lmp"].computer, description["resources"]["slots"]))
+    builder.metadata.label = description["title"]
+    builder.metadata.description = f"phasecal {task}"
+    node = submit(builder)
+    group, _ = orm.Group.collection.get_or_create(f"{GROUP_PREFIX}/{description['title']}")
+    group.add_nodes([node, model])
+    return node
+
+
+def load_code(name: str, computer: str) -> orm.AbstractCode:
+    """Return the code ``name@computer``.
+
+    Raises:
+        InputError: There is none.
+    """
+    try:
+        return orm.load_code(f"{name}@{computer}")
+    except (NotExistent, MultipleObjectsError) as error:
+        raise InputError(
+            f"resources.computer: there is no code {name}@{computer} in this profile; `phasecal init` makes those of "
+            "localhost, `verdi code create core.code.installed` those of another computer"
+        ) from error
+
+
+def load_model_node(pk: int) -> ModelData:
+    """Return a model node.
+
+    Raises:
+        InputError: The node does not exist or is not a model.
+    """
+    try:
+        node = orm.load_node(pk)
+    except NotExistent as error:
+        raise InputError(f"no node {pk} in this profile; `phasecal models list` lists the models") from error
+    if not isinstance(node, ModelData):
+        raise InputError(f"node {pk} is not a model; `phasecal models list` lists the models")
+    return node
+
+
+def find_or_store(campaign: Campaign) -> ModelData:
+    """Return the node of the campaign's model, storing it the first time it is used."""
+    model = build_model(campaign)
+    query = orm.QueryBuilder().append(ModelData, filters={"attributes.hash": model.hash, "attributes.round": 0})
+    found = query.first(flat=True)
+    if found is not None:
+        return found
+    return ModelData.from_model(model, label=campaign.source_path.name).store()
+
+
+def job_options(computer: orm.Computer, slots: int) -> dict:
+    """Options of every job; on computers without a queue a limit on how many run at once."""
+    options = {
+        "resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1},
+        "max_wallclock_seconds": WALLTIME_S,
+        "withmpi": False,
+    }
+    if computer.scheduler_type == "core.direct":
+        folder = os.path.join(computer.get_workdir().format(username=os.environ.get("USER", "user")), ".phasecal-slots")
+        options["prepend_text"] = slot_prepend_text(slots, folder)
+        del options["max_wallclock_seconds"]
+    return options

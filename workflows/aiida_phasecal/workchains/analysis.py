@@ -1,0 +1,53 @@
+"""Calculation functions: each is one call into the science package, on record."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.engine import calcfunction
+
+from phasecal.freeenergy import coexistence
+from phasecal.freeenergy.transition import transition_properties
+from phasecal.observables.bulk import analyse_bulk
+
+
+def thermo_of(node: orm.ArrayData) -> dict:
+    """Columns of a thermodynamic series."""
+    return {name: node.get_array(name) for name in node.get_arraynames()}
+
+
+@calcfunction
+def analyse_bulk_run(sample, thermo, task):
+    """Averages of one bulk run with intervals, and whether the phase survived in every kept frame."""
+    description = task.get_dict()
+    result = analyse_bulk(sample.get_sample(), thermo_of(thermo), description, solid=not description["melt"])
+    return orm.Dict({**result.to_dict(), "model_hash": sample.facts["model_hash"]})
+
+
+@calcfunction
+def analyse_coexistence(**nodes):
+    """Transition temperature from the replicas of one coexistence attempt (`sample_0`, `thermo_0`, `task_0`, …)."""
+    replicas, seeds = [], []
+    for i in range(len(nodes) // 3):
+        task = nodes[f"task_{i}"].get_dict()
+        seeds.append(task["seed"])
+        replicas.append(
+            coexistence.analyse_replica(nodes[f"sample_{i}"].get_sample(), thermo_of(nodes[f"thermo_{i}"]), task)
+        )
+    task, facts = nodes["task_0"].get_dict(), nodes["sample_0"].facts
+    return orm.Dict(
+        {
+            **coexistence.combine_replicas(replicas).to_dict(),
+            "method": "coexistence",
+            "phases": task["phases"],
+            "pressure_gpa": task["pressure_gpa"],
+            "seeds": seeds,
+            "n_atoms": facts["n_atoms"],
+            "model_hash": facts["model_hash"],
+        }
+    )
+
+
+@calcfunction
+def collect_transition(anchor, low, high):
+    """ΔH, ΔS, ΔV and dT/dP of a boundary from its anchor and the bulk averages of both phases at T_t."""
+    return orm.Dict({**anchor.get_dict(), **transition_properties(anchor.get_dict(), low.get_dict(), high.get_dict())})

@@ -1,0 +1,300 @@
+"""A calibration from the first anchor to the verified model (design: what happens in a calibration)."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.common import AttributeDict
+from aiida.engine import ToContext, WorkChain, if_, while_
+
+from aiida_phasecal.calculations.task import TaskCalculation
+from aiida_phasecal.data.model import ModelData
+from aiida_phasecal.data.phase_diagram import PhaseDiagramData
+from aiida_phasecal.workchains.common import add_options_input, failure
+from aiida_phasecal.workchains.sample import SampleWorkChain
+from aiida_phasecal.workchains.transition import TransitionWorkChain
+from aiida_phasecal.workchains.verify import VerifyWorkChain
+from phasecal.calibration.targets import reachable_temperature, step_parameters, targets_of
+from phasecal.campaign.tasks import bulk_task, derive_seed
+from phasecal.engines.lammps import timestep_fs
+
+ROOM_TEMPERATURE_K = 300.0
+PHASE_LOST = SampleWorkChain.exit_codes.ERROR_PHASE_LOST.status
+
+
+class CalibrateWorkChain(WorkChain):
+    """Change a model as little as possible so that its boundaries pass through the targets, then verify it."""
+
+    @classmethod
+    def define(cls, spec) -> None:
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        spec.input("model", valid_type=ModelData, help="The model to calibrate.")
+        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
+        spec.input("task_code", valid_type=orm.AbstractCode, help="The command `phasecal` on the computer.")
+        spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
+        add_options_input(spec)
+        spec.outline(
+            cls.setup,
+            cls.run_anchors,
+            cls.inspect_anchors,
+            while_(cls.should_run_round)(
+                cls.run_samples,
+                cls.inspect_samples,
+                if_(cls.samples_complete)(
+                    cls.run_update,
+                    cls.inspect_update,
+                    if_(cls.should_anchor_again)(cls.run_anchors, cls.inspect_anchors),
+                ),
+            ),
+            cls.run_verification,
+            cls.inspect_verification,
+        )
+        spec.output("model", valid_type=ModelData, help="The calibrated model.")
+        spec.output("phase_diagram", valid_type=PhaseDiagramData, required=False, help="Verified boundary points.")
+        spec.output_namespace("initial", valid_type=orm.Dict, help="Transitions of the initial model, per target.")
+        spec.output_namespace("verified", valid_type=orm.Dict, required=False, help="Verified transitions, per target.")
+        spec.output("estimate", valid_type=orm.Dict, required=False, help="Training estimate of the calibrated model: a diagnostic.")
+        spec.output_namespace(
+            "room_temperature", valid_type=orm.Dict, required=False, help="Crystals at 300 K: `initial_PHASE`, `final_PHASE`."
+        )
+        spec.exit_code(401, "ERROR_ANCHOR_FAILED", message="An anchor failed: {message}")
+        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message="A sample failed: {message}")
+        spec.exit_code(403, "ERROR_UPDATE_FAILED", message="The calibration step failed: {message}")
+        spec.exit_code(404, "ERROR_VERIFICATION_FAILED", message="The verification could not be done: {message}")
+        spec.exit_code(530, "ERROR_NOT_CONVERGED", message="Not converged after {rounds} rounds: {message}")
+        spec.exit_code(550, "ERROR_NOT_VERIFIED", message="Calibrated, but the verification disagrees: {message}")
+
+    # -- setup and anchors -------------------------------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Start from the initial model; nothing is sampled yet."""
+        self.ctx.campaign = self.inputs.campaign.get_dict()
+        self.ctx.settings = self.ctx.campaign["protocol"]["calibration"]
+        self.ctx.targets = targets_of(self.ctx.campaign)
+        self.ctx.models = [self.inputs.model]
+        self.ctx.samples = []
+        self.ctx.anchors = []
+        self.ctx.round = 0
+        self.ctx.anchored_again = 0
+        self.ctx.converged = False
+        self.ctx.superheating = self.ctx.settings["max_superheating"]
+        self.ctx.timestep_fs = timestep_fs(self.inputs.model.get_model().masses)
+
+    def run_anchors(self):
+        """Anchor every target: the initial model near its guess, a corrected one near the temperature it was led to."""
+        model = self.ctx.models[-1]
+        again = bool(self.ctx.anchors)
+        children = {}
+        for i, target in enumerate(self.ctx.targets):
+            state = {
+                "phases": target["phases"],
+                "pressure_gpa": target["pressure_gpa"],
+                "guess_k": self.ctx.stage[i] if again else target["guess_k"],
+                "stages": ["reanchor"] if again else ["locate", "anchor"],
+                "label": f"anchor:{model.model_hash[:12]}",
+            }
+            children[f"anchor_{i}"] = self.submit(
+                TransitionWorkChain,
+                model=model,
+                code=self.inputs.code,
+                campaign=self.inputs.campaign,
+                state=orm.Dict(state),
+                options=self.inputs.options,
+            )
+        return ToContext(**children)
+
+    def inspect_anchors(self):
+        """Keep the anchors and the samples that came with them, and plan how far the next rounds may reach."""
+        first = not self.ctx.anchors
+        transitions = {}
+        for i in range(len(self.ctx.targets)):
+            run = self.ctx[f"anchor_{i}"]
+            if not run.is_finished_ok:
+                return self.exit_codes.ERROR_ANCHOR_FAILED.format(message=failure(run))
+            transitions[f"target_{i}"] = run.outputs.transition
+            self.ctx.anchors.append(run.outputs.transition)
+            self.ctx.samples += [run.outputs.samples.low, run.outputs.samples.high]
+        if first:
+            self.out("initial", transitions)
+        else:
+            self.ctx.anchored_again += 1
+            self.ctx.converged = False
+        self.plan_stage()
+        return None
+
+    def plan_stage(self) -> None:
+        """Set the temperature at which each target is worked on: T_exp, or as near as superheating allows."""
+        latest = self.ctx.anchors[-len(self.ctx.targets) :]
+        self.ctx.stage = [
+            reachable_temperature(target["temperature_k"], anchor["temperature_k"], self.ctx.superheating)
+            for target, anchor in zip(self.ctx.targets, latest, strict=True)
+        ]
+
+    # -- rounds ------------------------------------------------------------------------------------------------------
+
+    def should_run_round(self) -> bool:
+        """Say whether another round is needed and allowed."""
+        return not self.ctx.converged and self.ctx.round < self.ctx.settings["max_rounds"]
+
+    def missing_states(self) -> list[tuple[str, float, float]]:
+        """States (phase, T, P) of the current model that the next step needs and that are not sampled yet."""
+        model_hash = self.ctx.models[-1].model_hash
+        have = {
+            (node.facts["phase"], round(node.facts["temperature_k"], 3), node.facts["pressure_gpa"])
+            for node in self.ctx.samples
+            if node.facts["model_hash"] == model_hash
+        }
+        wanted = [
+            (phase, stage, target["pressure_gpa"])
+            for target, stage in zip(self.ctx.targets, self.ctx.stage, strict=True)
+            for phase in target["phases"]
+        ]
+        return [state for state in dict.fromkeys(wanted) if (state[0], round(state[1], 3), state[2]) not in have]
+
+    def run_samples(self):
+        """Sample every phase at every state of the round."""
+        self.ctx.states = self.missing_states()
+        children = {}
+        for i, (phase, temperature_k, pressure_gpa) in enumerate(self.ctx.states):
+            task = bulk_task(
+                self.ctx.campaign,
+                phase=phase,
+                temperature_k=temperature_k,
+                pressure_gpa=pressure_gpa,
+                timestep_fs=self.ctx.timestep_fs,
+                seed=derive_seed(
+                    self.ctx.campaign["seed"], "round", self.ctx.round, phase, temperature_k, pressure_gpa
+                ),
+            )
+            children[f"sample_{i}"] = self.submit(
+                SampleWorkChain,
+                model=self.ctx.models[-1],
+                code=self.inputs.code,
+                task=orm.Dict(task),
+                options=self.inputs.options,
+            )
+        return ToContext(**children)
+
+    def inspect_samples(self):
+        """Keep the samples; when a phase was lost by superheating, reach less far and try again."""
+        runs = [self.ctx[f"sample_{i}"] for i in range(len(self.ctx.states))]
+        self.ctx.complete = all(run.is_finished_ok for run in runs)
+        self.ctx.samples += [run.outputs.sample for run in runs if run.is_finished_ok]
+        for run in runs:
+            if not run.is_finished_ok and run.exit_status != PHASE_LOST:
+                return self.exit_codes.ERROR_SAMPLE_FAILED.format(message=failure(run))
+        if not self.ctx.complete:
+            lost = next(run for run in runs if not run.is_finished_ok)
+            self.ctx.superheating /= 2
+            if self.ctx.superheating < self.ctx.settings["min_superheating"]:
+                return self.exit_codes.ERROR_SAMPLE_FAILED.format(message=failure(lost))
+            self.report(f"{failure(lost)}; reaching only {100 * self.ctx.superheating:.0f} % beyond the anchor")
+            self.plan_stage()
+        return None
+
+    def samples_complete(self) -> bool:
+        """Say whether all states of the round are sampled."""
+        return self.ctx.complete
+
+    def run_update(self):
+        """Estimate ΔG of the current model and make the next one."""
+        self.ctx.round += 1
+        parameters = step_parameters(
+            self.ctx.campaign,
+            anchors=[node.get_dict() for node in self.ctx.anchors],
+            model_hashes=[node.model_hash for node in self.ctx.models],
+            stage_temperatures_k=self.ctx.stage,
+        )
+        inputs = AttributeDict(
+            code=self.inputs.task_code,
+            parameters=orm.Dict(parameters),
+            models={f"m{i}": node for i, node in enumerate(self.ctx.models)},
+            samples={f"s{i}": node for i, node in enumerate(self.ctx.samples)},
+            metadata={"options": self.inputs.options.get_dict(), "call_link_label": f"round_{self.ctx.round:02d}"},
+        )
+        return ToContext(update=self.submit(TaskCalculation, **inputs))
+
+    def inspect_update(self):
+        """Decide: done, measure again near the target, or go on with the next model."""
+        if not self.ctx.update.is_finished_ok:
+            return self.exit_codes.ERROR_UPDATE_FAILED.format(message=failure(self.ctx.update))
+        result = self.ctx.update.outputs.result
+        estimates = ", ".join(f"{t['temperature_k']:.1f} ± {t['sigma_k']:.1f} K" for t in result["targets"])
+        self.report(f"round {self.ctx.round}: {estimates}{', converged' if result['converged'] else ''}")
+        self.ctx.result = result
+        self.ctx.converged = result["converged"]
+        # A fresh anchor is always followed by one correcting step, however small.
+        if not result["converged"] or (self.ctx.anchored_again and self.model_is_anchored()):
+            self.ctx.converged = False
+            self.ctx.models.append(self.ctx.update.outputs.model)
+        return None
+
+    def model_is_anchored(self) -> bool:
+        """Say whether the newest anchor was measured with the current model."""
+        return self.ctx.anchors[-1]["model_hash"] == self.ctx.models[-1].model_hash
+
+    def at_target(self) -> bool:
+        """Say whether the rounds work at the experimental temperatures themselves."""
+        return all(abs(s - t["temperature_k"]) < 1e-6 for s, t in zip(self.ctx.stage, self.ctx.targets, strict=True))
+
+    def should_anchor_again(self) -> bool:
+        """Say whether the converged model needs a fresh anchor near the target."""
+        enough = self.ctx.anchored_again >= self.ctx.settings["reanchors"] and self.at_target()
+        return self.ctx.converged and not enough
+
+    # -- verification ------------------------------------------------------------------------------------------------
+
+    def run_verification(self):
+        """Verify the final model with fresh seeds; crystals at 300 K show what else changed."""
+        if not self.ctx.converged:
+            worst = max(self.ctx.result["targets"], key=lambda t: abs(t["temperature_k"] - t["target_k"]))
+            message = f"{worst['temperature_k']:.1f} ± {worst['sigma_k']:.1f} K for {worst['target_k']:.1f} K"
+            return self.exit_codes.ERROR_NOT_CONVERGED.format(rounds=self.ctx.round, message=message)
+        self.out("model", self.ctx.models[-1])
+        self.out("estimate", self.ctx.result)
+        children = {
+            "verification": self.submit(
+                VerifyWorkChain,
+                model=self.ctx.models[-1],
+                code=self.inputs.code,
+                campaign=self.inputs.campaign,
+                options=self.inputs.options,
+            )
+        }
+        for role, model in (("initial", self.ctx.models[0]), ("final", self.ctx.models[-1])):
+            for phase in self.crystals():
+                task = bulk_task(
+                    self.ctx.campaign,
+                    phase=phase,
+                    temperature_k=ROOM_TEMPERATURE_K,
+                    pressure_gpa=0.0,
+                    timestep_fs=self.ctx.timestep_fs,
+                    seed=derive_seed(self.ctx.campaign["seed"], "room temperature", role, phase),
+                )
+                children[f"room_{role}_{phase}"] = self.submit(
+                    SampleWorkChain, model=model, code=self.inputs.code, task=orm.Dict(task), options=self.inputs.options
+                )
+        return ToContext(**children)
+
+    def crystals(self) -> list[str]:
+        """Crystalline phases of the campaign."""
+        return [name for name, phase in self.ctx.campaign["phases"].items() if "melt" not in phase]
+
+    def inspect_verification(self):
+        """The verified numbers are the result."""
+        room = {
+            f"{role}_{phase}": self.ctx[f"room_{role}_{phase}"].outputs.properties
+            for role in ("initial", "final")
+            for phase in self.crystals()
+            if self.ctx[f"room_{role}_{phase}"].is_finished_ok
+        }
+        if room:
+            self.out("room_temperature", room)
+        run = self.ctx.verification
+        if "phase_diagram" not in run.outputs:
+            return self.exit_codes.ERROR_VERIFICATION_FAILED.format(message=failure(run))
+        self.out("verified", {key: node for key, node in run.outputs.transitions.items()})
+        self.out("phase_diagram", run.outputs.phase_diagram)
+        if not run.is_finished_ok:
+            return self.exit_codes.ERROR_NOT_VERIFIED.format(message=run.exit_message)
+        return None

@@ -1,0 +1,89 @@
+"""Melting temperature from two-phase coexistence: find it roughly, then measure it with replicas."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.engine import ToContext, WorkChain, while_
+
+from aiida_phasecal.data.model import ModelData
+from aiida_phasecal.workchains.analysis import analyse_coexistence
+from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs
+from aiida_phasecal.workchains.md import LammpsMdWorkChain
+from phasecal.campaign.tasks import coexistence_tasks
+
+
+class CoexistenceWorkChain(WorkChain):
+    """T_t of a solid–liquid boundary at one pressure, from NPH runs of a two-phase box.
+
+    Stages run in order, each from the temperature the previous one found. A stage whose slab melted or froze is
+    repeated from a corrected temperature; the last stage must pass every gate.
+    """
+
+    MAX_ATTEMPTS = 5
+
+    @classmethod
+    def define(cls, spec) -> None:
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        spec.input("model", valid_type=ModelData, help="The potential.")
+        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
+        spec.input("parameters", valid_type=orm.Dict, help="See phasecal.campaign.tasks.coexistence_parameters.")
+        add_options_input(spec)
+        spec.outline(cls.setup, while_(cls.should_run_attempt)(cls.run_replicas, cls.inspect_replicas), cls.results)
+        spec.output("anchor", valid_type=orm.Dict, help="T ± σ (K), replicas, seeds, model hash.")
+        spec.exit_code(401, "ERROR_MD_FAILED", message="An MD run failed: {message}")
+        spec.exit_code(510, "ERROR_NO_COEXISTENCE", message="No believable coexistence after {attempts} attempts: {message}")
+
+    def setup(self) -> None:
+        """Start with the first stage at the guess."""
+        self.ctx.parameters = self.inputs.parameters.get_dict()
+        self.ctx.stage = 0
+        self.ctx.attempt = 0
+        self.ctx.temperature_k = self.ctx.parameters["guess_k"]
+        self.ctx.anchor = None
+
+    def should_run_attempt(self) -> bool:
+        """Say whether a stage is left."""
+        return self.ctx.stage < len(self.ctx.parameters["stages"])
+
+    def run_replicas(self):
+        """Submit all replicas of the current stage."""
+        stage = self.ctx.parameters["stages"][self.ctx.stage]
+        self.ctx.tasks = coexistence_tasks(
+            self.ctx.parameters, stage=stage, temperature_k=self.ctx.temperature_k, attempt=self.ctx.attempt
+        )
+        self.ctx.attempt += 1
+        self.report(f"{stage['name']}: {len(self.ctx.tasks)} replicas from {self.ctx.temperature_k:.0f} K")
+        return ToContext(
+            **{f"replica_{i}": self.submit(LammpsMdWorkChain, **md_inputs(self, task)) for i, task in enumerate(self.ctx.tasks)}
+        )
+
+    def inspect_replicas(self):
+        """Analyse the replicas: next stage, another attempt, or the end."""
+        runs = [self.ctx[f"replica_{i}"] for i in range(len(self.ctx.tasks))]
+        for run in runs:
+            if not run.is_finished_ok:
+                return self.exit_codes.ERROR_MD_FAILED.format(message=failure(run))
+        nodes = {}
+        for i, run in enumerate(runs):
+            nodes |= {f"sample_{i}": run.outputs.sample, f"thermo_{i}": run.outputs.thermo, f"task_{i}": run.inputs.task}
+        anchor = analyse_coexistence(**nodes)
+        stages = self.ctx.parameters["stages"]
+        last = self.ctx.stage == len(stages) - 1
+        usable = anchor["accepted"] or (not last and anchor["coexisting"])
+        if usable:
+            self.ctx.temperature_k = anchor["temperature_k"]
+            self.ctx.stage += 1
+            self.ctx.anchor = anchor
+            self.report(f"{stages[self.ctx.stage - 1]['name']}: {anchor['temperature_k']:.1f} ± {anchor['sigma_k']:.1f} K")
+            return None
+        reasons = "; ".join(anchor["rejections"])
+        if self.ctx.attempt >= self.MAX_ATTEMPTS:
+            return self.exit_codes.ERROR_NO_COEXISTENCE.format(attempts=self.ctx.attempt, message=reasons)
+        self.ctx.temperature_k = anchor["next_guess_k"]
+        self.report(f"rejected ({reasons}); trying again from {self.ctx.temperature_k:.0f} K")
+        return None
+
+    def results(self) -> None:
+        """Attach the anchor."""
+        self.out("anchor", self.ctx.anchor)

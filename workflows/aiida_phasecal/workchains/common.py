@@ -1,0 +1,41 @@
+"""What the work chains share: inputs of jobs, and the errors of children."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.common import AttributeDict
+
+from phasecal.engines import lammps
+
+
+def validate_options(node: orm.Dict, _) -> str | None:
+    """Return a sentence when the options are not those of a job."""
+    unknown = set(node.get_dict()) - {"resources", "max_wallclock_seconds", "queue_name", "account", "prepend_text", "withmpi"}
+    return f"unknown job options: {', '.join(sorted(unknown))}" if unknown else None
+
+
+def add_options_input(spec) -> None:
+    """Declare the input ``options`` that every work chain hands down to its jobs."""
+    spec.input(
+        "options",
+        valid_type=orm.Dict,
+        default=lambda: orm.Dict({}),
+        validator=validate_options,
+        help="Options of every job: resources, max_wallclock_seconds (s), queue_name, account, prepend_text, withmpi.",
+    )
+
+
+def md_inputs(chain, task: dict, *, model: orm.Node | None = None) -> AttributeDict:
+    """Inputs of one MD work chain for a task, with code, model and options of the calling chain."""
+    return AttributeDict(
+        model=model or chain.inputs.model,
+        code=chain.inputs.code,
+        script=orm.SinglefileData(lammps.script_path(task["kind"])),
+        task=orm.Dict(task),
+        options=chain.inputs.options,
+    )
+
+
+def failure(node: orm.ProcessNode) -> str:
+    """One sentence about why a child process failed."""
+    return f"{node.process_label}<{node.pk}>: {node.exit_message or node.process_state.value}"

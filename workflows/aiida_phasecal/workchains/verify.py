@@ -1,0 +1,36 @@
+"""Independent check of a model: every target measured again with fresh seeds and larger cells."""
+
+from __future__ import annotations
+
+from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain
+from phasecal.calibration.targets import disagreements, targets_of
+
+
+class VerifyWorkChain(PhaseDiagramWorkChain):
+    """Measure every target of a campaign for one model, independently of anything that trained it."""
+
+    STAGES = ("verification",)
+
+    @classmethod
+    def define(cls, spec) -> None:
+        """Declare what a verification adds: the comparison with the targets."""
+        super().define(spec)
+        spec.outline(cls.run_transitions, cls.inspect_transitions, cls.compare)
+        spec.exit_code(550, "ERROR_NOT_VERIFIED", message="The verified temperature is not that of the target: {message}")
+
+    def states(self) -> list[dict]:
+        """The targets; a calibrated model is expected to coexist there."""
+        targets = targets_of(self.inputs.campaign.get_dict())
+        return [{"phases": t["phases"], "pressure_gpa": t["pressure_gpa"], "guess_k": t["temperature_k"]} for t in targets]
+
+    def label(self) -> str:
+        """Purpose of the runs: seeds that no training run has used."""
+        return f"verification:{self.inputs.model.model_hash[:12]}"
+
+    def compare(self):
+        """Reject when a target is missed by more than the interval allows."""
+        measured = [self.ctx[f"state_{i}"].outputs.transition.get_dict() for i in range(len(self.ctx.states))]
+        wrong = disagreements(targets_of(self.inputs.campaign.get_dict()), measured)
+        if wrong:
+            return self.exit_codes.ERROR_NOT_VERIFIED.format(message="; ".join(wrong))
+        return None
