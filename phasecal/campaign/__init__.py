@@ -1,0 +1,1 @@
+"""The campaign file: what is calibrated, to what, and how much is computed."""

@@ -1,0 +1,63 @@
+"""What the validators of one section know about the rest of a campaign."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationInfo
+
+from phasecal.errors import InputError
+from phasecal.potentials.setfl import Setfl
+from phasecal.structures.crystals import crystal
+
+TASKS = ("calibrate", "transition", "phase-diagram", "verify")
+TASKS_WITH_TARGETS = ("calibrate", "verify")
+
+
+@dataclass(frozen=True)
+class Context:
+    """The campaign as far as it is understood before it is validated.
+
+    Attributes:
+        task: One of :data:`TASKS`.
+        phases: The phases as the file writes them; entries that are not mappings are left out.
+        source: The potential file, or why it cannot be used; None when the campaign names none.
+    """
+
+    task: str
+    phases: dict[str, dict[str, Any]]
+    source: tuple[Path, Setfl] | InputError | None
+
+    def is_melt(self, phase: str) -> bool:
+        """Say whether a phase is made by melting another."""
+        return "melt" in self.phases.get(phase, {})
+
+    def structure(self, phase: str) -> dict[str, Any]:
+        """Return the crystal a phase is, or is molten from, as the file writes it; empty when unclear."""
+        entry = self.phases.get(phase, {})
+        return self.phases.get(str(entry["melt"]), {}) if "melt" in entry else entry
+
+    def composition(self, phase: str) -> dict[str, float] | None:
+        """Return the fraction of each element in a phase; None when the phase is not understood."""
+        entry = self.structure(phase)
+        try:
+            symbols = crystal(
+                {"prototype": entry["prototype"], "elements": entry["elements"], "a": 4.0}
+            ).symbols
+        except (InputError, KeyError, TypeError):
+            return None
+        return {element: n / len(symbols) for element, n in sorted(Counter(symbols).items())}
+
+    def first_crystal(self) -> str | None:
+        """Return the name of the first phase that is a crystal."""
+        return next((name for name, entry in self.phases.items() if "melt" not in entry), None)
+
+
+def context_of(info: ValidationInfo) -> Context:
+    """Return the context that :func:`phasecal.campaign.load.load_campaign` gave."""
+    context = info.context
+    assert isinstance(context, Context)
+    return context

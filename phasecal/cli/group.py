@@ -1,0 +1,82 @@
+"""The click group of phasecal: errors as sentences, and plugins loaded when they are needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points
+from typing import Any
+
+import click
+
+from phasecal.errors import InputError, PhasecalError
+
+ENTRY_POINTS = "phasecal.commands"
+"""Group of entry points; each is a function that adds commands to a click group."""
+
+EXIT_FAILED = 1
+EXIT_WRONG_INPUT = 2
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+
+class CommandGroup(click.Group):
+    """A group whose commands may raise a `PhasecalError`: the user sees its message only."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error becomes a line on stderr and an exit code, never a traceback."""
+        try:
+            return super().invoke(ctx)
+        except PhasecalError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(EXIT_WRONG_INPUT if isinstance(error, InputError) else EXIT_FAILED)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        except BrokenPipeError:
+            # Whoever read the output has gone (`phasecal ... | head`): nothing may be flushed into the pipe.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(EXIT_BROKEN_PIPE)
+
+
+class PluginGroup(CommandGroup):
+    """A group that also offers the commands of the entry points, which are imported only when asked for.
+
+    `phasecal run` starts on every node for every job and must not pay for importing AiiDA, or need it.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands that can be had here."""
+        self.load_plugins()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, looking among the plugins when it is not one of the science."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None:
+            missing = self.load_plugins()
+            command = super().get_command(ctx, cmd_name)
+            if command is None and missing:
+                ctx.fail(
+                    f"No such command {cmd_name!r} here: the package {missing} is not installed "
+                    "(commands that keep records need `pip install phasecal[aiida]`)."
+                )
+        return command
+
+    def load_plugins(self) -> str | None:
+        """Let every plugin add its commands.
+
+        Returns:
+            The name of a missing package because of which a plugin could not be loaded.
+        """
+        missing = None
+        for entry_point in entry_points(group=ENTRY_POINTS):
+            try:
+                register = entry_point.load()
+            except ModuleNotFoundError as error:
+                missing = (error.name or "").partition(".")[0]
+                if missing not in ("aiida", "aiida_lammps"):
+                    raise
+            else:
+                register(self)
+        return missing
