@@ -1,0 +1,1 @@
+"""Crystals, supercells and two-phase boxes."""

@@ -69,7 +69,7 @@ def crystal(structure: Mapping[str, Any]) -> Atoms:
 def _conventional(prototype: str, lattice: str, elements: list[str], a: float, c: float | None) -> Atoms:
     """ASE's orthogonal conventional cell of one prototype."""
     if prototype == "hcp":
-        return bulk(elements[0], "hcp", a=a, c=c, orthorhombic=True)
+        return bulk(elements[0], "hcp", a=a, c=c or a * (8 / 3) ** 0.5, orthorhombic=True)
     if prototype == "L1_2":
         atoms = bulk(elements[0], "fcc", a=a, cubic=True)
         atoms.symbols[1:] = elements[1]

@@ -31,6 +31,9 @@ THERMOSTAT_STEPS = 100
 BAROSTAT_STEPS = {"bulk": 500, "coexistence": 1000}
 """Time constant of the barostat in steps (1.4 and 2.8 ps for Cu); slow in the two-phase box, where it must
 not drive the interface."""
+SOLID_SHARE = 0.45
+"""Share of a two-phase box that is kept solid while the rest melts: below one half, because the compressed melt gives
+some of it back to the crystal before the box has expanded."""
 SKIN = 1.0
 """Extra distance of the neighbour list, Å."""
 
@@ -89,6 +92,13 @@ def start_configuration(task: Task) -> Atoms:
     return atoms[np.argsort(atoms.positions[:, 2].round(6), kind="stable")]
 
 
+def n_solid(box: Atoms) -> int:
+    """Number of atoms, from the bottom of a box sorted along z, that stay solid: whole planes, about 45 %."""
+    heights = box.positions[:, 2].round(6)
+    planes = np.unique(heights)
+    return int(np.sum(heights < planes[max(1, round(SOLID_SHARE * len(planes)))]))
+
+
 def parameters(task: Task) -> dict[str, int | float | str]:
     """Return the variables of ``parameters.in`` in LAMMPS' ``metal`` units (ps, bar)."""
     timestep_ps = task.timestep_fs / 1000.0
@@ -108,7 +118,7 @@ def parameters(task: Task) -> dict[str, int | float | str]:
     if isinstance(task, CoexistenceTask):
         seeds = sub_seeds(task.seed, 3)
         return values | {
-            "n_solid": len(start_configuration(task)) // 2,
+            "n_solid": n_solid(start_configuration(task)),
             "start_temperature": task.start_temperature_k,
             "melt_temperature": task.melt_temperature_k,
             "relax_half": task.relax_steps // 2,

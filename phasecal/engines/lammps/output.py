@@ -1,7 +1,7 @@
 """Read what a LAMMPS run of phasecal leaves: the log with yaml thermo output and the text dump.
 
 The reader expects damage: a run can be killed in the middle of a line and continued (log and dump are
-appended to, steps after the last restart file appear twice), and numbers can be nan. What is complete is used.
+appended to, steps after the last restart file appear twice), and numbers can be nan. Complete parts are used.
 """
 
 from __future__ import annotations
