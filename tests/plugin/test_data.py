@@ -9,7 +9,6 @@ from aiida import orm
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.data.sample import SampleData
-from phasecal.sample import Sample
 
 POINT = {
     "phases": ["fcc", "liquid"],
@@ -36,21 +35,8 @@ def test_a_child_names_its_parent(aiida_profile, copper_model):
     assert node.model_hash != copper_model.hash
 
 
-def test_sample_round_trip(aiida_profile):
-    rng = np.random.default_rng(1)
-    sample = Sample(
-        positions=rng.random((3, 5, 3), dtype=np.float32),
-        cells=np.tile(np.eye(3), (3, 1, 1)),
-        energies=np.arange(3.0),
-        steps=np.arange(3),
-        species=np.zeros(5, dtype=np.int32),
-        elements=("Cu",),
-        phase="liquid",
-        temperature_k=1400.0,
-        pressure_gpa=0.0,
-        timestep_fs=2.0,
-        model_hash="abc",
-    )
+def test_sample_round_trip(aiida_profile, make_sample):
+    sample = make_sample("abc")
     node = SampleData.from_sample(sample).store()
     loaded = node.get_sample()
     np.testing.assert_array_equal(loaded.positions, sample.positions)

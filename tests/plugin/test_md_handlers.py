@@ -50,7 +50,7 @@ def child(chain, aiida_localhost, tmp_path):
 
 def test_an_interrupted_run_continues_from_its_folder(chain, child):
     node = child(CODES.ERROR_INTERRUPTED.status)
-    assert chain.inspect_process() is None
+    assert chain.inspect_process().status == 0
     assert chain.ctx.inputs.parent_folder.uuid == node.outputs.remote_folder.uuid
 
 
@@ -60,14 +60,14 @@ def test_an_interrupted_run_continues_from_its_folder(chain, child):
 )
 def test_a_lost_run_starts_again(chain, child, status):
     child(status)
-    assert chain.inspect_process() is None
+    assert chain.inspect_process().status == 0
     assert "parent_folder" not in chain.ctx.inputs
     assert not chain.ctx.is_finished
 
 
 def test_a_blown_up_run_gets_one_other_seed(chain, child, bulk_task):
     child(CODES.ERROR_BLOWN_UP.status)
-    assert chain.inspect_process() is None
+    assert chain.inspect_process().status == 0
     assert chain.ctx.inputs.task["seed"] != bulk_task["seed"]
     child(CODES.ERROR_BLOWN_UP.status)
     assert chain.inspect_process().status == CODES.ERROR_BLOWN_UP.status

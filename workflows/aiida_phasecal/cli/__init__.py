@@ -10,6 +10,9 @@ from aiida_phasecal.cli.models import models
 from aiida_phasecal.cli.query import query
 from aiida_phasecal.cli.report import report
 from aiida_phasecal.cli.show import show, status
+from phasecal.cli.group import CommandGroup
+from phasecal.cli.run import run
+from phasecal.cli.validate import validate
 
 COMMANDS = (init, launch, status, show, report, models, query)
 
@@ -20,9 +23,11 @@ def register(group: click.Group) -> None:
         group.add_command(command)
 
 
-@click.group("phasecal")
+@click.group("phasecal", cls=CommandGroup)
 def cmd_phasecal() -> None:
-    """Calibrate interatomic potentials against phase boundaries."""
+    """Calibrate interatomic potentials so that their phase boundaries meet experiment."""
 
 
+cmd_phasecal.add_command(run)
+cmd_phasecal.add_command(validate)
 register(cmd_phasecal)

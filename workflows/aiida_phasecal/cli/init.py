@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -22,16 +24,18 @@ POLL_INTERVAL_S = 0.5
 @json_option
 def init(profile: str, as_json: bool) -> None:
     """Make a service-free profile, the computer and the codes, and start the daemon; safe to repeat."""
-    from aiida.manage.configuration import get_config
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Creating AiiDA configuration folder")
+        from aiida.manage.configuration import get_config, reset_config
 
     made = []
     if profile not in get_config(create=True).profile_names:
         run_verdi("presto", "--use-zeromq", "-n", "--profile-name", profile)
-        get_config(create=True)
+        reset_config()  # the file was changed by another process
         made.append(f"profile {profile}")
     load_profile(profile)
     made += set_up_codes()
-    if start_daemon():
+    if start_daemon(profile):
         made.append("daemon")
     if as_json:
         echo_json({"profile": profile, "made": made})
@@ -45,7 +49,15 @@ def run_verdi(*arguments: str) -> None:
     Raises:
         InputError: The command failed; its last line says why.
     """
-    done = subprocess.run([sys.executable, "-m", "aiida", *arguments], capture_output=True, text=True, check=False)
+    # verdi looks for itself on the path; this installation may be in use without being activated.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        [executable("verdi"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path},
+    )
     if done.returncode != 0:
         words = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
         raise InputError(f"`verdi {' '.join(arguments)}` failed: {words[-1]}")
@@ -87,12 +99,11 @@ def set_up_codes() -> list[str]:
     return made
 
 
-def start_daemon() -> bool:
+def start_daemon(profile: str) -> bool:
     """Start the daemon of the loaded profile; return False when it runs already."""
     from aiida.engine.daemon.client import get_daemon_client
 
-    client = get_daemon_client()
-    if client.is_daemon_running:
+    if get_daemon_client().is_daemon_running:
         return False
-    client.start_daemon(WORKERS)
+    run_verdi("-p", profile, "daemon", "start", str(WORKERS))
     return True

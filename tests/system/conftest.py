@@ -1,0 +1,84 @@
+"""A whole installation per test session: its own AIIDA_PATH, profile and daemon, used only through commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+class Installation:
+    """Runs phasecal and verdi as a user does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "AIIDA_PATH": str(folder),
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "NO_COLOR": "1",
+        }
+
+    def start(self, program: str, *arguments: object) -> subprocess.Popen:
+        """Start a command in a session of its own, so that it can be interrupted alone."""
+        return subprocess.Popen(
+            [str(BIN / program), *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def run(self, program: str, *arguments: object, expect: int = 0, timeout: float = 600) -> str:
+        """Run a command to its end, check its exit code and return what it printed."""
+        process = self.start(program, *arguments)
+        out, err = process.communicate(timeout=timeout)
+        assert process.returncode == expect, f"{program} {arguments}: {process.returncode}\n{out}\n{err}"
+        assert "Traceback" not in out + err
+        return out + err
+
+    def json(self, *arguments: object) -> object:
+        """Run a phasecal command with --json and return what it printed."""
+        process = self.start("phasecal", *arguments, "--json")
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == 0, err
+        return json.loads(out)
+
+    def workers(self) -> list[int]:
+        """Process ids of the daemon's workers of this installation."""
+        out = subprocess.run(["pgrep", "-f", "daemon worker"], capture_output=True, text=True, check=False).stdout
+        return [pid for pid in map(int, out.split()) if self.owns(pid)]
+
+    def owns(self, pid: int) -> bool:
+        """Say whether a process belongs to this installation."""
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return f"AIIDA_PATH={self.folder}".encode() in environment
+
+    def kill_workers(self) -> None:
+        """kill -9 of every worker."""
+        for pid in self.workers():
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory):
+    """An initialised installation with a running daemon."""
+    folder = tmp_path_factory.mktemp("installation")
+    made = Installation(folder)
+    made.run("phasecal", "init")
+    yield made
+    made.run("verdi", "daemon", "stop")
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,119 @@
+"""One real campaign through the real daemon and real LAMMPS, with a worker killed on the way."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+SMALL = Path(__file__).parent / "small.yaml"
+pytestmark = [pytest.mark.daemon, pytest.mark.slow]
+
+SEEDS = """
+from aiida import load_profile, orm
+import json, sys
+load_profile()
+node = orm.load_node(int(sys.argv[1]))
+jobs = [n for n in node.called_descendants if isinstance(n, orm.CalcJobNode) and "task" in n.inputs]
+print(json.dumps([[n.exit_status, n.inputs.task["seed"], n.inputs.model.model_hash] for n in jobs]))
+"""
+
+
+def wait_until(condition, seconds: float, message: str) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s: {message}"
+        time.sleep(1)
+
+
+@pytest.fixture(scope="module")
+def campaign(installation) -> int:
+    """Launch, interrupt the display, kill the workers, and wait for the end."""
+    display = installation.start("phasecal", "launch", SMALL, "--wait")
+    assert display.stdout.readline().startswith("PK ")
+    pk = installation.json("query")[0]["pk"]
+    wait_until(lambda: installation.json("status", pk)["running"], 120, "no job started")
+    display.send_signal(signal.SIGINT)
+    out, _ = display.communicate(timeout=60)
+    assert display.returncode == 0
+    assert f"phasecal status {pk} --watch" in out
+
+    installation.kill_workers()
+    installation.run("verdi", "daemon", "start")
+    wait_until(lambda: installation.json("status", pk)["state"] != "running", 900, "the campaign did not end")
+    return pk
+
+
+def test_it_finishes_with_nothing_lost_or_done_twice(installation, campaign):
+    summary = installation.json("show", campaign)
+    assert summary["state"] == "finished", summary["message"]
+    out = subprocess.run(
+        [sys.executable, "-c", SEEDS, str(campaign)], env=installation.environment, capture_output=True, text=True, check=True
+    ).stdout
+    runs = [tuple(run) for run in json.loads(out)]
+    assert all(status == 0 for status, *_ in runs)
+    assert len(set(runs)) == len(runs)
+
+
+def test_show_keeps_its_contract(installation, campaign):
+    summary = installation.json("show", campaign)
+    assert summary["schema"] == 1
+    assert (summary["task"], summary["exit_code"]) == ("calibrate", 0)
+    (entry,) = summary["boundaries"]
+    for key in ("temperature_k", "sigma_k", "target_k", "target_sigma_k", "initial_k", "initial_sigma_k"):
+        assert entry[key] > 0
+    assert (entry["phases"], entry["method"], entry["verified"]) == (["fcc", "liquid"], "coexistence", True)
+    assert len(set(entry["seeds"])) == 2
+    assert entry["pk"]
+    assert abs(entry["temperature_k"] - entry["target_k"]) < 3 * entry["sigma_k"] + 1
+    assert summary["model"]["parent"]
+    assert summary["cost"]["atom_steps"] > 1e6
+    assert summary["cost"]["rounds"] >= 2
+
+
+def test_the_calibrated_file_runs_in_plain_lammps(installation, campaign):
+    model = installation.json("show", campaign)["model"]["pk"]
+    exported = installation.json("models", "export", model, "-o", "exported")
+    folder = installation.folder / "exported"
+    (folder / "in.test").write_text(
+        "units metal\natom_style atomic\nlattice fcc 3.615\nregion box block 0 3 0 3 0 3\n"
+        "create_box 1 box\ncreate_atoms 1 box\ninclude potential.in\nthermo_style custom step pe\n"
+        "run 0\nvariable e equal pe/atoms\nprint 'energy ${e}'\n"
+    )
+    out = subprocess.run(
+        [str(BIN / "lmp"), "-in", "in.test"], cwd=folder, env=installation.environment, capture_output=True, text=True, check=True
+    ).stdout
+    energy = float(out.rsplit("energy ", 1)[1].split()[0])
+    assert energy == pytest.approx(-3.54, abs=0.01)
+    assert any("pair_coeff" in command for command in exported["commands"])
+
+
+def test_report_models_query_and_verdi(installation, campaign):
+    installation.run("phasecal", "report", campaign, "-o", "report")
+    assert (installation.folder / "report" / "report.html").stat().st_size > 10_000
+    models = installation.json("models", "list")
+    parents = {entry["hash"]: entry["parent"] for entry in models}
+    newest = installation.json("show", campaign)["model"]
+    assert parents[newest["hash"]] == newest["parent"]
+    assert {"pk", "title", "task", "state"} <= set(installation.json("query", "--state", "finished")[0])
+    shown = installation.run("verdi", "data", "phasecal", "show", campaign, "--json")
+    assert json.loads(shown)["pk"] == campaign
+    tree = installation.run("verdi", "process", "status", campaign)
+    assert "VerifyWorkChain" in tree and "LammpsMdCalculation" in tree
+
+
+def test_wrong_commands_are_one_line_and_exit_2(installation):
+    assert "phasecal query" in installation.run("phasecal", "show", 999999, expect=2)
+    assert "models list" in installation.run("phasecal", "models", "show", 999999, expect=2)
+    before = installation.json("query")
+    wrong = installation.folder / "wrong.yaml"
+    wrong.write_text(SMALL.read_text().replace("guess: 1330 K", "guess: -5 K"))
+    out = installation.run("phasecal", "launch", wrong, expect=2)
+    assert "wrong.yaml:" in out and "guess" in out and len(out.strip().splitlines()) == 1
+    assert installation.json("query") == before
