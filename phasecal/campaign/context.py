@@ -23,7 +23,7 @@ class Context:
 
     Attributes:
         task: One of :data:`TASKS`.
-        phases: The phases as the file writes them; entries that are not mappings are left out.
+        phases: The phases as the file writes them; empty where that is not a mapping.
         source: The potential file, or why it cannot be used; None when the campaign names none.
     """
 

@@ -24,6 +24,9 @@ KeyPath = tuple[str | int, ...]
 MAX_BYTES = 1_000_000
 """No campaign is longer; a larger file was named by mistake."""
 
+MAX_DEPTH = 20
+"""Levels of mappings and lists; PyYAML's effort and recursion grow with them."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -168,8 +171,8 @@ def read_document(path: str | Path) -> Document:
     file = str(path)
     text = _read_text(Path(path), file)
     try:
-        if marked := list(_anchors(text)):
-            raise CampaignErrors([Problem(file, line, "campaign", message) for line, message in marked])
+        if refused := list(_screen(text)):
+            raise CampaignErrors([Problem(file, line, "campaign", message) for line, message in refused])
         node = yaml.compose(text, Loader=_Loader)
         builder = _Builder(file)
         data = builder.build(node, ()) if node is not None else None
@@ -181,9 +184,6 @@ def read_document(path: str | Path) -> Document:
         line = text[: error.position].count("\n") + 1
         message = f"not valid YAML; expected printable text (got the character {error.character!r})"
         raise CampaignErrors([Problem(file, line, "campaign", message)]) from None
-    except RecursionError:
-        message = "nested too deeply; expected a mapping of keys"
-        raise CampaignErrors([Problem(file, 1, "campaign", message)]) from None
     if builder.problems:
         raise CampaignErrors(builder.problems)
     if not isinstance(data, dict):
@@ -210,10 +210,15 @@ def _read_text(path: Path, file: str) -> str:
     raise CampaignErrors([Problem(file, 1, "campaign", message)])
 
 
-def _anchors(text: str) -> Iterator[tuple[int, str]]:
-    """Yield line and message of every anchor and alias, without expanding any."""
+def _screen(text: str) -> Iterator[tuple[int, str]]:
+    """Yield line and message of what is not even built: anchors and aliases, and deep nesting."""
+    depth = 0
     for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            yield line, f"nested too deeply; expected at most {MAX_DEPTH} levels"
+            return
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-            line = event.start_mark.line + 1 if event.start_mark else 1
             sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
             yield line, f"anchors and aliases are not read; expected plain YAML (got {sign}{event.anchor})"

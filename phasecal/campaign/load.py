@@ -58,7 +58,7 @@ def load_campaign(
     phases = data.get("phases")
     context = Context(
         task=task,
-        phases={k: v for k, v in phases.items() if isinstance(v, dict)} if isinstance(phases, dict) else {},
+        phases=_mappings(phases),
         source=_read_source(data.get("model"), Path(path).parent),
     )
     try:
@@ -80,6 +80,12 @@ def _with_replacements(data: dict[str, Any], protocol: str | None, computer: str
     return data
 
 
+def _mappings(phases: Any) -> dict[str, dict[str, Any]]:
+    """Return the phases with an empty mapping for everything that is not one."""
+    entries = phases.items() if isinstance(phases, dict) else ()
+    return {name: entry if isinstance(entry, dict) else {} for name, entry in entries}
+
+
 def _read_source(model: Any, folder: Path) -> tuple[Path, Setfl] | InputError | None:
     """Return the potential file and its content, or why it cannot be used."""
     source = model.get("source") if isinstance(model, dict) else None
@@ -94,7 +100,8 @@ def _read_source(model: Any, folder: Path) -> tuple[Path, Setfl] | InputError | 
 
 def _problem(details: ErrorDetails, document: Document) -> Problem:
     """Put one error of pydantic into words a user can act on."""
-    kind, path = details["type"], details["loc"]
+    kind = details["type"]
+    path = tuple(part for part in details["loc"] if part != "[key]")  # pydantic marks names of a mapping
     context: dict[str, Any] = details.get("ctx", {})
     wrong = _WRONG.get(kind, "wrong kind of value").format_map(context)
     expected = context.get("expected") if kind == "fault" else None
@@ -135,9 +142,7 @@ def _field(path: KeyPath) -> FieldInfo | None:
     found = None
     for length in range(len(path)):
         section = _section(path[:length])
-        fields = (
-            {field.alias or name: field for name, field in section.model_fields.items()} if section else {}
-        )
+        fields = {field.alias or name: field for name, field in section.model_fields.items()} if section else {}
         found = fields.get(str(path[length]), found)
     return found
 

@@ -105,9 +105,7 @@ class Phase(Section):
             if element not in chemical_symbols[1:]:
                 raise fault(f"{element!r} is not a chemical symbol")
             if isinstance(source, tuple) and element not in source[1].elements:
-                raise fault(
-                    f"{element} is not in {source[0].name}", f"elements among {', '.join(source[1].elements)}"
-                )
+                raise fault(f"{element} is not in {source[0].name}", f"elements among {', '.join(source[1].elements)}")
         return value
 
     @field_validator("melt")
@@ -117,9 +115,7 @@ class Phase(Section):
         context = context_of(info)
         if value is not None and (value not in context.phases or context.is_melt(value)):
             crystals = [name for name in context.phases if not context.is_melt(name)]
-            raise fault(
-                "not a crystal of this campaign", f"one of {', '.join(crystals)}" if crystals else None
-            )
+            raise fault("not a crystal of this campaign", f"one of {', '.join(crystals)}" if crystals else None)
         return value
 
     @model_validator(mode="after")
@@ -179,6 +175,8 @@ class Boundary(Section):
             raise fault(f"unknown phase {unknown[0]!r}", f"two of {', '.join(context.phases)}")
         if value[0] == value[1]:
             raise fault("the same phase twice", "two different phases, low-temperature first")
+        if not all(context.phases[name] for name in value):
+            return value  # a phase that is not understood is an error of its own
         melts = [context.is_melt(name) for name in value]
         if melts == [True, False]:
             raise fault("wrong order", f"the low-temperature phase first: [{value[1]}, {value[0]}]")
@@ -220,7 +218,7 @@ class Resources(Section):
 class Campaign(Section):
     """A whole campaign; :meth:`to_dict` is what workflows consume."""
 
-    version: Literal[1] = Field(alias="schema", description="1, the version of this format")
+    version: int = Field(alias="schema", ge=1, le=1, description="1, the version of this format")
     title: Text = Field(description="a short title, such as copper")
     model: Model = Field(description="a mapping with family, source and train")
     phases: dict[Name, Phase] = Field(min_length=1, description="a mapping from names to phases")
@@ -284,9 +282,7 @@ class Campaign(Section):
     @property
     def elements(self) -> list[str]:
         """Elements of all phases, in the order in which they appear."""
-        return list(
-            dict.fromkeys(element for phase in self.phases.values() for element in phase.elements or [])
-        )
+        return list(dict.fromkeys(element for phase in self.phases.values() for element in phase.elements or []))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the campaign with all defaults as JSON-able data in internal units.

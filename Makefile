@@ -1,0 +1,51 @@
+# Everything a newcomer or CI needs; each target builds what it depends on.
+
+.ONESHELL:
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CAMPAIGN ?= workflows/campaigns/copper.yaml
+PROTOCOL ?= fast
+PYTEST_ARGS ?=
+
+.PHONY: help env demo test lint clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+env: $(STAMP) ## Make the environment .venv with the pinned packages
+
+# uv installs in seconds what takes pip more than a minute; where uv cannot be had or cannot reach the packages
+# (it does not read pip's configuration), pip does the same from the same pins.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	{ $(BIN)/python -m pip install --quiet -c constraints.txt uv && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[aiida,dev]'; } || \
+	  $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[aiida,dev]'
+	touch $@
+
+demo: export AIIDA_PATH := $(CURDIR)
+demo: export PATH := $(CURDIR)/$(BIN):$(PATH)
+demo: env ## Calibrate copper, with the record in .aiida of this folder (about 10 minutes)
+	phasecal init
+	phasecal launch $(CAMPAIGN) --protocol $(PROTOCOL) --wait
+	pk=$$(phasecal query --json | python -c 'import json, sys; print(json.load(sys.stdin)[0]["pk"])')
+	phasecal report "$$pk" -o report
+	echo "PK $$pk; the report is $(CURDIR)/report/report.html"
+	echo "To look further: export AIIDA_PATH=$(CURDIR); $(BIN)/phasecal show $$pk; $(BIN)/verdi daemon stop"
+
+test: env ## Run all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: env ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean: ## Remove the environment and everything built; the record in .aiida stays
+	rm -rf $(VENV) build dist report .pytest_cache .ruff_cache .mypy_cache
+	find phasecal workflows tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
