@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import spglib
 from ase import Atoms
@@ -24,11 +28,7 @@ def primitive(atoms: Atoms) -> Atoms:
     Raises:
         InputError: The structure has no recognisable symmetry (overlapping atoms, a flat cell).
     """
-    found = spglib.standardize_cell(
-        _spglib_cell(atoms), to_primitive=True, no_idealize=True, symprec=SYMMETRY_TOLERANCE
-    )
-    if found is None:
-        raise InputError(f"{atoms.symbols} is not a crystal that spglib can analyse (do atoms overlap?)")
+    found = _analysed(spglib.standardize_cell, atoms, to_primitive=True, no_idealize=True)
     cell, scaled, numbers = found
     return Atoms(numbers=numbers, cell=cell, scaled_positions=scaled, pbc=True)
 
@@ -65,11 +65,22 @@ def cartesian_rotations(atoms: Atoms) -> FLOAT:
     Raises:
         InputError: The structure has no recognisable symmetry.
     """
-    found = spglib.get_symmetry(_spglib_cell(atoms), symprec=SYMMETRY_TOLERANCE)
-    if found is None:
-        raise InputError(f"{atoms.symbols} is not a crystal that spglib can analyse (do atoms overlap?)")
+    found = _analysed(spglib.get_symmetry, atoms)
     columns = atoms.cell.array.T
     return np.asarray(columns @ np.unique(found["rotations"], axis=0) @ np.linalg.inv(columns))
+
+
+def _analysed(function: Callable[..., Any], atoms: Atoms, **options: bool) -> Any:
+    """Call spglib, which tells failures by exceptions or by None, depending on its version."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # about that very change
+        try:
+            found = function(_spglib_cell(atoms), symprec=SYMMETRY_TOLERANCE, **options)
+        except spglib.SpglibError:
+            found = None
+    if found is None:
+        raise InputError(f"{atoms.symbols} is not a crystal that spglib can analyse (do atoms overlap?)")
+    return found
 
 
 def _spglib_cell(atoms: Atoms) -> tuple[list[list[float]], list[list[float]], list[int]]:
