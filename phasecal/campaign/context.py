@@ -44,9 +44,7 @@ class Context:
         """Return the fraction of each element in a phase; None when the phase is not understood."""
         entry = self.structure(phase)
         try:
-            symbols = crystal(
-                {"prototype": entry["prototype"], "elements": entry["elements"], "a": 4.0}
-            ).symbols
+            symbols = crystal({"prototype": entry["prototype"], "elements": entry["elements"], "a": 4.0}).symbols
         except (InputError, KeyError, TypeError):
             return None
         return {element: n / len(symbols) for element, n in sorted(Counter(symbols).items())}

@@ -24,18 +24,14 @@ class _Sampled(Section):
     """A run of which frames are kept."""
 
     production_steps: Steps = Field(description="a number of MD steps from which averages are taken")
-    sample_every: Steps = Field(
-        description="a number of MD steps between kept frames, a multiple of thermo_every"
-    )
+    sample_every: Steps = Field(description="a number of MD steps between kept frames, a multiple of thermo_every")
     thermo_every: Steps = Field(description="a number of MD steps between thermodynamic outputs")
 
     @model_validator(mode="after")
     def _frames_have_thermo(self) -> _Sampled:
         """Every frame needs the thermodynamic output of its own step, and there must be frames."""
         if self.sample_every % self.thermo_every:
-            raise fault(
-                f"sample_every {self.sample_every} is not a multiple of thermo_every {self.thermo_every}"
-            )
+            raise fault(f"sample_every {self.sample_every} is not a multiple of thermo_every {self.thermo_every}")
         if self.sample_every > self.production_steps:
             raise fault(f"sample_every {self.sample_every} is above production_steps {self.production_steps}")
         return self
@@ -52,22 +48,16 @@ class Bulk(_Sampled):
 class Coexistence(_Sampled):
     """A solid and its liquid in one box at constant enthalpy."""
 
-    n_lateral: int = Field(
-        ge=3, le=1000, description="a number of conventional cells along x and y, at least 3"
-    )
+    n_lateral: int = Field(ge=3, le=1000, description="a number of conventional cells along x and y, at least 3")
     n_normal: int = Field(ge=6, le=10000, description="a number of conventional cells along z, at least 6")
     replicas: int = Field(ge=1, le=100, description="a number of independent runs, at least 1")
     start_spread: Temperature = Field(
         serialization_alias="start_spread_k",
         description="a temperature by which replicas start above and below the guess, such as 20 K",
     )
-    relax_steps: Steps = Field(
-        description="a number of MD steps that fix the lattice parameters of the solid"
-    )
+    relax_steps: Steps = Field(description="a number of MD steps that fix the lattice parameters of the solid")
     melt_steps: Steps = Field(description="a number of MD steps in which half of the box is molten")
-    cool_steps: Steps = Field(
-        description="a number of MD steps in which the melt cools to the start temperature"
-    )
+    cool_steps: Steps = Field(description="a number of MD steps in which the melt cools to the start temperature")
     settle_steps: Steps = Field(description="a number of MD steps in which the box length relaxes")
 
 
@@ -75,15 +65,11 @@ class Step(Section):
     """Limits of one step in the parameters."""
 
     max_sd: float = Field(gt=0, le=20, description="the largest sd of the reduced energy change, such as 2.0")
-    min_overlap: float = Field(
-        gt=0, lt=1, description="the smallest overlap of consecutive models, such as 0.1"
-    )
+    min_overlap: float = Field(gt=0, lt=1, description="the smallest overlap of consecutive models, such as 0.1")
     enthalpy_tolerance: float = Field(gt=0, le=10, description="a relative tolerance of ΔH, such as 0.1")
     volume_tolerance: float = Field(gt=0, le=10, description="a relative tolerance of ΔV, such as 0.1")
     learning_rate: float = Field(gt=0, le=10, description="the learning rate of Adam, such as 0.002")
-    n_eff_floor: float = Field(
-        gt=0, lt=1, description="the fraction of effective samples at which Adam stops"
-    )
+    n_eff_floor: float = Field(gt=0, lt=1, description="the fraction of effective samples at which Adam stops")
 
 
 class Calibration(Section):
@@ -91,12 +77,8 @@ class Calibration(Section):
 
     max_rounds: int = Field(ge=1, le=1000, description="a number of rounds, at least 1")
     reanchors: int = Field(ge=1, le=20, description="a number of fresh anchors near the target, at least 1")
-    max_superheating: float = Field(
-        gt=0, lt=1, description="a relative distance from the anchor, such as 0.2"
-    )
-    min_superheating: float = Field(
-        gt=0, lt=1, description="a relative distance from the anchor, such as 0.02"
-    )
+    max_superheating: float = Field(gt=0, lt=1, description="a relative distance from the anchor, such as 0.2")
+    min_superheating: float = Field(gt=0, lt=1, description="a relative distance from the anchor, such as 0.02")
     step: Step = Field(description="a mapping with the limits of one step")
 
 
@@ -104,9 +86,7 @@ class Protocol(Section):
     """All numbers that decide cost and precision."""
 
     name: Literal["fast", "balanced", "stringent"] = Field(description=f"one of {', '.join(NAMES)}")
-    melt_factor: float = Field(
-        gt=1, le=10, description="the melting thermostat over the temperature, such as 2.0"
-    )
+    melt_factor: float = Field(gt=1, le=10, description="the melting thermostat over the temperature, such as 2.0")
     restart_every: Steps = Field(description="a number of MD steps between restart files")
     bulk: Bulk = Field(description="a mapping with the numbers of a bulk run")
     locate: Coexistence = Field(description="a mapping with the numbers of the search for the boundary")

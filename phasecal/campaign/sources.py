@@ -52,9 +52,7 @@ def _in_wheel(name: str) -> Path:
     potentials = potentials_folder()
     names = sorted(path.name for path in potentials.iterdir() if path.is_file())
     if any(character in name for character in "/\\\0") or name in ("", ".", ".."):
-        raise InputError(
-            f"leads out of the potentials folder; expected {SCHEME} and the plain name of a file"
-        )
+        raise InputError(f"leads out of the potentials folder; expected {SCHEME} and the plain name of a file")
     if name not in names:
         similar = difflib.get_close_matches(name, names, n=3)
         hint = f", such as {' or '.join(similar)}" if similar else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from importlib.metadata import entry_points
@@ -53,30 +54,17 @@ class PluginGroup(CommandGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, looking among the plugins when it is not one of the science."""
         command = super().get_command(ctx, cmd_name)
-        if command is None:
-            missing = self.load_plugins()
-            command = super().get_command(ctx, cmd_name)
-            if command is None and missing:
-                ctx.fail(
-                    f"No such command {cmd_name!r} here: the package {missing} is not installed "
-                    "(commands that keep records need `pip install phasecal[aiida]`)."
-                )
-        return command
+        if command is None and not self.load_plugins():
+            ctx.fail(
+                f"No such command {cmd_name!r} here: AiiDA is not installed "
+                "(commands that keep a record need `pip install phasecal[aiida]`)."
+            )
+        return command or super().get_command(ctx, cmd_name)
 
-    def load_plugins(self) -> str | None:
-        """Let every plugin add its commands.
-
-        Returns:
-            The name of a missing package because of which a plugin could not be loaded.
-        """
-        missing = None
+    def load_plugins(self) -> bool:
+        """Let every plugin add its commands; return False where AiiDA, which they need, is not installed."""
+        if importlib.util.find_spec("aiida") is None:
+            return False
         for entry_point in entry_points(group=ENTRY_POINTS):
-            try:
-                register = entry_point.load()
-            except ModuleNotFoundError as error:
-                missing = (error.name or "").partition(".")[0]
-                if missing not in ("aiida", "aiida_lammps"):
-                    raise
-            else:
-                register(self)
-        return missing
+            entry_point.load()(self)
+        return True

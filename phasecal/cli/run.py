@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from phasecal.task import run_task
+
 
 @click.command()
 @click.argument("task", type=click.Path(path_type=Path))
 def run(task: Path) -> None:
     """Execute the task file TASK in its folder and write result.json next to it."""
-    from phasecal.task import run_task  # JAX takes seconds to import; other commands need not wait for it
-
     run_task(task)

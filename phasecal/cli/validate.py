@@ -18,13 +18,9 @@ from phasecal.cli.group import EXIT_WRONG_INPUT
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--task", type=click.Choice(TASKS), default="calibrate", show_default=True, help="Task to check for."
-)
+@click.option("--task", type=click.Choice(TASKS), default="calibrate", show_default=True, help="Task to check for.")
 @click.option("--protocol", type=click.Choice(NAMES), help="Replace the protocol of the file.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print errors, or the campaign in internal units, as JSON."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print errors, or the campaign in internal units, as JSON.")
 @click.pass_context
 def validate(ctx: click.Context, file: Path, task: str, protocol: str | None, as_json: bool) -> None:
     """Check the campaign FILE; all errors are shown at once, with file, line, key and what was expected."""
@@ -34,9 +30,7 @@ def validate(ctx: click.Context, file: Path, task: str, protocol: str | None, as
         if not as_json:
             raise
         problems = [dataclasses.asdict(problem) for problem in errors.problems]
-        click.echo(
-            json.dumps({"schema": 1, "valid": False, "errors": problems}, indent=1, ensure_ascii=False)
-        )
+        click.echo(json.dumps({"schema": 1, "valid": False, "errors": problems}, indent=1, ensure_ascii=False))
         ctx.exit(EXIT_WRONG_INPUT)
     if as_json:
         result = {"schema": 1, "valid": True, "errors": [], "campaign": campaign.to_dict()}
