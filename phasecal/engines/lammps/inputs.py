@@ -152,9 +152,7 @@ def data_file(atoms: Atoms, elements: tuple[str, ...], masses: Mapping[str, floa
     lines += ["", "Masses", ""]
     lines += [f"{i} {masses[element]!r}  # {element}" for i, element in enumerate(elements, start=1)]
     lines += ["", "Atoms # atomic", ""]
-    for i, (symbol, position) in enumerate(
-        zip(atoms.symbols, atoms.positions.tolist(), strict=True), start=1
-    ):
+    for i, (symbol, position) in enumerate(zip(atoms.symbols, atoms.positions.tolist(), strict=True), start=1):
         x, y, z = position
         lines.append(f"{i} {elements.index(symbol) + 1} {x!r} {y!r} {z!r}")
     return "\n".join(lines) + "\n"

@@ -36,8 +36,9 @@ COLUMNS = {
     "Pxx": "pxx",
     "Pyy": "pyy",
     "Pzz": "pzz",
+    "c_force_sq": "force_sq",
 }
-"""Names of LAMMPS' thermo columns and ours: K, eV per cell, Å³, Å, GPa."""
+"""Names of LAMMPS' thermo columns and ours: K, eV per cell, Å³, Å, GPa; force_sq is Σ F²/m in (eV/Å)²/amu."""
 _PRESSURES = ("press", "pxx", "pyy", "pzz")
 _STAGE = re.compile(r"^phasecal stage: (\w+)$")
 _KEYWORDS = re.compile(r"^keywords: \[(.*)\]$")
@@ -80,9 +81,7 @@ class _Log:
     wall_s: float = 0.0
 
 
-def read_output(
-    folder: Path, task: Mapping[str, Any], model_hash: str, elements: tuple[str, ...]
-) -> MdOutput:
+def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements: tuple[str, ...]) -> MdOutput:
     """Read log and dump of a run, complete or not.
 
     Args:
@@ -121,9 +120,7 @@ def _sample(
 ) -> Sample | None:
     """Frames whose potential energy is in the log; None when there is none."""
     energies = dict(zip(thermo["step"].astype(int).tolist(), thermo["pe"].tolist(), strict=True))
-    by_step = {
-        frame.step: frame for frame in read_dump(dump) if np.isfinite(energies.get(frame.step, np.nan))
-    }
+    by_step = {frame.step: frame for frame in read_dump(dump) if np.isfinite(energies.get(frame.step, np.nan))}
     frames = [by_step[step] for step in sorted(by_step)]
     if not frames:
         return None
@@ -224,6 +221,4 @@ def _dump_frame(block: str) -> DumpFrame | None:
         return None
     if bounds.shape != (3, 2) or not body.endswith("\n"):
         return None
-    return DumpFrame(
-        step, table[:, 2:] - bounds[:, 0], bounds[:, 1] - bounds[:, 0], table[:, 1].astype(np.int32)
-    )
+    return DumpFrame(step, table[:, 2:] - bounds[:, 0], bounds[:, 1] - bounds[:, 0], table[:, 1].astype(np.int32))

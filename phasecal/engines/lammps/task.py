@@ -82,9 +82,7 @@ class BulkTask(_Task):
         """A liquid is made above its temperature, in at least one step."""
         hot = self.melt_temperature_k is not None and self.melt_temperature_k > self.temperature_k
         if self.melt and not (hot and self.melt_steps):
-            raise ValueError(
-                "melt: needs melt_temperature_k above temperature_k and at least one of melt_steps"
-            )
+            raise ValueError("melt: needs melt_temperature_k above temperature_k and at least one of melt_steps")
         return self
 
 

@@ -1,0 +1,291 @@
+"""Melting temperature from solid and liquid side by side at constant enthalpy.
+
+Without a thermostat a two-phase box settles at T_m by itself: when it is too hot some solid melts and cools
+it (Morris, Wang, Ho & Chan, Phys. Rev. B 49, 3109 (1994); here in NPH with only the box length along the
+growth direction free). Temperature then fluctuates slowly around T_m as the interfaces wander. What is averaged is the temperature
+of 3N − 3 degrees of freedom, corrected for the finite time step. Replicas, started above and below, are pooled:
+their autocorrelation around the common mean gives the error, so replicas that disagree widen it.
+
+A run is only as good as its two phases: the in-plane order of the seed crystal along z must show both phases in
+every frame, the solid must be free of lateral stress, and the enthalpy must be conserved. Otherwise it is rejected
+with the reason. Known limit: one orientation of the crystal, [001] along the growth direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasecal.engines.lammps.task import CoexistenceTask, validate_task
+from phasecal.errors import ConvergenceError, DataError, InputError
+from phasecal.observables.ensemble import (
+    Thermo,
+    average,
+    configurational_temperature,
+    not_finite,
+    off_target,
+    wrong_degrees_of_freedom,
+)
+from phasecal.observables.order import bragg_vectors, solid_fraction
+from phasecal.observables.statistics import Estimate, chi_squared, mean_with_error
+from phasecal.sample import Sample
+from phasecal.structures.crystals import crystal, two_phase_repeats
+from phasecal.units import EV_PER_A3_IN_GPA
+
+SOLID_WINDOW = (0.2, 0.8)
+"""Solid fraction that both phases need to be thick enough, in every frame."""
+DISCARD_PS = 5.0
+DISCARD_SHARE = 0.1
+"""The larger of 5 ps and a tenth of the run is left out: the heat flow after setting the box up."""
+MAX_STRESS_GPA = 0.05
+"""Largest difference of normal stresses, (p_xx + p_yy)/2 − p_zz, that is allowed beyond 2σ."""
+MAX_DRIFT_EV = 0.002
+"""Largest drift of the conserved enthalpy over the run, eV/atom: 1.5 % of the box frozen or melted by the
+integrator."""
+PRESSURE_TOLERANCE_GPA = 0.02
+MIN_INDEPENDENT = 8.0
+"""Independent samples, over all replicas, that an accepted result needs."""
+GUESS_STEP = 0.04
+"""How far beyond the last temperature of a lost slab the next guess goes: about what half of its latent heat
+does."""
+
+Outcome = Literal["coexisting", "melted", "frozen"]
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One two-phase run.
+
+    Attributes:
+        outcome: ``coexisting``, or which phase took over.
+        temperature_k: Mean temperature after the discarded part; None when there are too few independent
+            samples or the slab was lost.
+        series_k: Kept temperatures, K, shape (n_lines,).
+        solid_fraction: Of every frame, shape (n_frames,).
+        time_ps: Time of every frame, shape (n_frames,).
+        stress_gpa: (p_xx + p_yy)/2 − p_zz.
+        drift_ev: Drift of the conserved enthalpy over the run, eV/atom.
+        next_guess_k: Where to start again if this run was no good.
+        seed: Seed of the run.
+        rejections: Why it cannot be used; empty when it can.
+    """
+
+    outcome: Outcome
+    temperature_k: Estimate | None
+    series_k: NDArray[np.float64]
+    solid_fraction: NDArray[np.float64]
+    time_ps: NDArray[np.float64]
+    stress_gpa: Estimate | None
+    drift_ev: float
+    next_guess_k: float
+    seed: int
+    rejections: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "outcome": self.outcome,
+            "seed": self.seed,
+            "temperature_k": None if self.temperature_k is None else self.temperature_k.to_dict(),
+            "stress_gpa": None if self.stress_gpa is None else self.stress_gpa.to_dict(),
+            "drift_ev": self.drift_ev,
+            "time_ps": self.time_ps.round(3).tolist(),
+            "solid_fraction": self.solid_fraction.round(4).tolist(),
+            "rejections": self.rejections,
+        }
+
+
+@dataclass(frozen=True)
+class CoexistenceResult:
+    """The melting temperature from all replicas.
+
+    Attributes:
+        temperature_k: Mean temperature of the coexisting replicas, K; None when none coexists.
+        sigma_k: Its 68 % half-width, K.
+        chi2: Σ (T_i − mean)²/σ_i² over the replicas that have an estimate of their own.
+        n_effective: Independent samples in all.
+        coexisting: Every replica kept both phases.
+        rejections: Why the result must not be used; empty when it can.
+        next_guess_k: Where to start the next attempt, or the next stage.
+        replicas: The runs.
+    """
+
+    temperature_k: float | None
+    sigma_k: float | None
+    chi2: float
+    n_effective: float
+    coexisting: bool
+    rejections: list[str]
+    next_guess_k: float
+    replicas: list[Replica]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the result can be used."""
+        return not self.rejections
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "temperature_k": self.temperature_k,
+            "sigma_k": self.sigma_k,
+            "chi2": self.chi2,
+            "n_effective": self.n_effective,
+            "coexisting": self.coexisting,
+            "accepted": self.accepted,
+            "rejections": self.rejections,
+            "next_guess_k": self.next_guess_k,
+            "replicas": [replica.to_dict() for replica in self.replicas],
+        }
+
+
+def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> Replica:
+    """Judge one two-phase run.
+
+    Args:
+        sample: Frames of the production stage.
+        thermo: The production series.
+        task: The MD task of the run.
+
+    Raises:
+        InputError: The task is not a coexistence task.
+        DataError: There are too few frames or lines after the discarded part.
+    """
+    checked = validate_task(task)
+    if not isinstance(checked, CoexistenceTask):
+        raise InputError(f"expected a task of kind coexistence, got {checked.kind}")
+    cell = crystal(checked.structure)
+    box = two_phase_repeats(cell, checked.n_lateral, checked.n_normal)
+    fraction = solid_fraction(sample, bragg_vectors(cell, box, in_plane=True)).fraction
+    time_ps = sample.steps * checked.timestep_fs / 1000
+    outcome, lost, guess_k = _outcome(fraction, time_ps, thermo, checked)
+
+    discard_ps = max(DISCARD_PS, DISCARD_SHARE * checked.production_steps * checked.timestep_fs / 1000)
+    kept = thermo["step"] * checked.timestep_fs / 1000 >= discard_ps
+    if np.sum(kept) < 4:
+        raise DataError(f"the run ends within the {discard_ps:.1f} ps that are left out; it needs to be longer")
+    series_k = configurational_temperature(thermo, checked.timestep_fs, sample.n_atoms)[kept]
+    temperature = average("temperature", series_k)[0] if outcome == "coexisting" else None
+    stress, stress_missing = average("stress", ((thermo["pxx"] + thermo["pyy"]) / 2 - thermo["pzz"])[kept])
+    pressure, _ = average("pressure", thermo["pzz"][kept])
+    drift_ev = _drift_ev(thermo, checked.pressure_gpa, sample.n_atoms)
+    reasons = [
+        lost,
+        not_finite(thermo),
+        wrong_degrees_of_freedom(thermo, sample.n_atoms),
+        off_target("p_zz", pressure, checked.pressure_gpa, PRESSURE_TOLERANCE_GPA, "GPa"),
+        stress_missing,
+        _stressed(stress),
+        f"the enthalpy drifts by {1e3 * drift_ev:.2g} meV/atom; shorten the time step"
+        if abs(drift_ev) > MAX_DRIFT_EV
+        else None,
+    ]
+    return Replica(
+        outcome=outcome,
+        temperature_k=temperature,
+        series_k=series_k,
+        solid_fraction=fraction,
+        time_ps=time_ps,
+        stress_gpa=stress,
+        drift_ev=drift_ev,
+        next_guess_k=guess_k,
+        seed=checked.seed,
+        rejections=[reason for reason in reasons if reason is not None],
+    )
+
+
+def _outcome(
+    fraction: NDArray[np.float64], time_ps: NDArray[np.float64], thermo: Thermo, task: CoexistenceTask
+) -> tuple[Outcome, str | None, float]:
+    """What became of the slab, why it cannot be used, and a better temperature to start from (K)."""
+    low, high = SOLID_WINDOW
+    outside = np.nonzero((fraction < low) | (fraction > high))[0]
+    if not len(outside):
+        kept = thermo["temp"][len(thermo["temp"]) // 4 :]
+        return "coexisting", None, float(np.mean(kept))
+    first = int(outside[0])
+    outcome: Outcome = "melted" if fraction[first] < low else "frozen"
+    direction = -1.0 if outcome == "melted" else 1.0
+    steps = time_ps[first] * 1000 / task.timestep_fs
+    approach = (thermo["step"] <= steps) & (thermo["step"] >= 0.75 * steps)
+    last_k = float(np.mean(thermo["temp"][approach])) if first else task.start_temperature_k
+    where = f"solid fraction {fraction[first]:.2f} at {time_ps[first]:.1f} ps"
+    return outcome, f"the slab {outcome}: {where}, expected {low} to {high}", last_k * (1 + direction * GUESS_STEP)
+
+
+def _drift_ev(thermo: Thermo, pressure_gpa: float, n_atoms: int) -> float:
+    """Linear drift of E + PV over the run, eV/atom."""
+    enthalpy = (thermo["etotal"] + pressure_gpa * thermo["volume"] / EV_PER_A3_IN_GPA) / n_atoms
+    slope = np.polyfit(thermo["step"], enthalpy, 1)[0]
+    return float(slope * (thermo["step"][-1] - thermo["step"][0]))
+
+
+def _stressed(stress: Estimate | None) -> str | None:
+    """Say so when the crystal is strained sideways: x and y were fixed at the wrong temperature."""
+    if stress is None or abs(stress.value) - 2 * stress.sigma <= MAX_STRESS_GPA:
+        return None
+    return (
+        f"not hydrostatic: (p_xx + p_yy)/2 − p_zz = {stress.value:.3f} ± {stress.sigma:.3f} GPa, expected within "
+        f"{MAX_STRESS_GPA}; relax the crystal at a temperature closer to the one found"
+    )
+
+
+def combine_replicas(replicas: Sequence[Replica]) -> CoexistenceResult:
+    """Pool replicas into the melting temperature.
+
+    Args:
+        replicas: At least one run of the same model and state.
+
+    Raises:
+        DataError: No replicas.
+    """
+    if not replicas:
+        raise DataError("no replicas to combine")
+    rejections = [f"seed {replica.seed}: {reason}" for replica in replicas for reason in replica.rejections]
+    coexisting = [replica for replica in replicas if replica.outcome == "coexisting"]
+    pooled, missing = _pooled(coexisting)
+    own = [replica.temperature_k for replica in coexisting if replica.temperature_k is not None]
+    if missing:
+        rejections.append(missing)
+    if pooled is not None and pooled.n_effective < MIN_INDEPENDENT:
+        rejections.append(
+            f"only {pooled.n_effective:.1f} independent samples, at least {MIN_INDEPENDENT:.0f} are needed; run longer"
+        )
+    rejections += _disagreements(own)
+    return CoexistenceResult(
+        temperature_k=None if pooled is None else pooled.value,
+        sigma_k=None if pooled is None else pooled.sigma,
+        chi2=chi_squared(own) if own else 0.0,
+        n_effective=0.0 if pooled is None else pooled.n_effective,
+        coexisting=pooled is not None and len(coexisting) == len(replicas),
+        rejections=rejections,
+        next_guess_k=float(np.mean([replica.next_guess_k for replica in coexisting or replicas])),
+        replicas=list(replicas),
+    )
+
+
+def _pooled(replicas: Sequence[Replica]) -> tuple[Estimate | None, str | None]:
+    """Mean over coexisting replicas, or why there is none."""
+    if not replicas:
+        return None, None
+    try:
+        return mean_with_error(*[replica.series_k for replica in replicas], at_least=2.0), None
+    except (ConvergenceError, DataError) as error:
+        return None, str(error)
+
+
+def _disagreements(estimates: Sequence[Estimate]) -> list[str]:
+    """Pairs of replicas that differ by more than 3σ."""
+    found = []
+    for i, one in enumerate(estimates):
+        for other in estimates[:i]:
+            sigma = float(np.hypot(one.sigma, other.sigma))
+            if abs(one.value - other.value) > 3 * sigma:
+                found.append(
+                    f"replicas disagree: {other.value:.1f} and {one.value:.1f} K, expected within {3 * sigma:.1f} K"
+                )
+    return found
