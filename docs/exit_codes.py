@@ -10,9 +10,10 @@ HEAD = """# Exit codes
 
 Made by `python docs/exit_codes.py` from the processes themselves; a test keeps it current.
 
-Bands: 1xx the scheduler (AiiDA's own), 2xx the input, 3xx output that cannot be used, 4xx a part failed or was interrupted and can be
-done again, 5xx finished but scientifically rejected. `verdi process report PK` tells the story behind a code. The commands of
-`phasecal` exit with 0, with 2 when what was asked for is wrong, and with 1 when a campaign that was waited for failed.
+Bands: 1xx the scheduler (AiiDA's own), 2xx the input, 3xx output that cannot be used, 4xx a part failed or was
+interrupted and can be done again, 5xx finished but scientifically rejected. `verdi process report PK` tells the story
+behind a code. The commands of `phasecal` exit with 0, with 2 when what was asked for is wrong, and with 1 when a
+campaign that was waited for failed.
 """
 
 

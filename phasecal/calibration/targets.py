@@ -16,8 +16,8 @@ def targets_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
         campaign: A validated campaign as a dictionary in internal units.
 
     Returns:
-        Dictionaries with ``phases``, ``pressure_gpa``, ``temperature_k``, ``sigma_k``, ``source`` and ``guess_k`` (where
-        the search for the model's own boundary starts).
+        Dictionaries with ``phases``, ``pressure_gpa``, ``temperature_k``, ``sigma_k``, ``source`` and ``guess_k``
+        (where the search for the model's own boundary starts).
     """
     return [
         {**target, "phases": boundary["phases"], "guess_k": boundary["guess_k"] or target["temperature_k"]}

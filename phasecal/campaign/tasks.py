@@ -1,6 +1,7 @@
 """From a validated campaign and its protocol to the molecular-dynamics tasks of the engine.
 
-A campaign here is the dictionary of :meth:`phasecal.campaign.schema.Campaign.to_dict`: internal units, protocol resolved.
+A campaign here is the dictionary of :meth:`phasecal.campaign.schema.Campaign.to_dict`: internal units, protocol
+resolved.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def coexistence_parameters(
     stages: list[str],
     label: str,
 ) -> Task:
-    """Return the inputs of a coexistence work chain: what to run, in which stages (protocol blocks), from which guess."""
+    """Return the inputs of a coexistence work chain: what to run, in which stages (protocol blocks), from where."""
     protocol = campaign["protocol"]
     return {
         "phases": phases,

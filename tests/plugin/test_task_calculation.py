@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from aiida import orm
-
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
+
 from phasecal.errors import ERRORS_BY_KIND
 
 

@@ -54,7 +54,11 @@ def test_it_finishes_with_nothing_lost_or_done_twice(installation, campaign):
     summary = installation.json("show", campaign)
     assert summary["state"] == "finished", summary["message"]
     out = subprocess.run(
-        [sys.executable, "-c", SEEDS, str(campaign)], env=installation.environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SEEDS, str(campaign)],
+        env=installation.environment,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     runs = [tuple(run) for run in json.loads(out)]
     assert all(status == 0 for status, *_ in runs)
@@ -87,7 +91,12 @@ def test_the_calibrated_file_runs_in_plain_lammps(installation, campaign):
         "run 0\nvariable e equal pe/atoms\nprint 'energy ${e}'\n"
     )
     out = subprocess.run(
-        [str(BIN / "lmp"), "-in", "in.test"], cwd=folder, env=installation.environment, capture_output=True, text=True, check=True
+        [str(BIN / "lmp"), "-in", "in.test"],
+        cwd=folder,
+        env=installation.environment,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     energy = float(out.rsplit("energy ", 1)[1].split()[0])
     assert energy == pytest.approx(-3.54, abs=0.01)

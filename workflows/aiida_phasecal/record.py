@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from aiida import orm
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.engine import WorkChain
 
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.calculations.task import TaskCalculation
@@ -13,7 +15,11 @@ from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import targets_of
 from phasecal.errors import InputError
 
-TASKS = {"calibrate": CalibrateWorkChain, "transition": PhaseDiagramWorkChain, "verify": VerifyWorkChain}
+TASKS: dict[str, type[WorkChain]] = {
+    "calibrate": CalibrateWorkChain,
+    "transition": PhaseDiagramWorkChain,
+    "verify": VerifyWorkChain,
+}
 """Tasks that `phasecal launch` knows, and the work chain that does each."""
 
 
@@ -23,8 +29,6 @@ def load_campaign_node(pk: int | str) -> orm.WorkChainNode:
     Raises:
         InputError: There is no such node, or it is not a campaign of phasecal.
     """
-    from aiida.common.exceptions import MultipleObjectsError, NotExistent
-
     try:
         node = orm.load_node(pk)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
@@ -122,9 +126,7 @@ def calibration_points(node: orm.WorkChainNode) -> list[dict]:
 
 def measured_points(node: orm.WorkChainNode) -> list[dict]:
     """Boundary points of a transition or verification task."""
-    targets = {
-        (tuple(t["phases"]), t["pressure_gpa"]): t for t in targets_of(node.inputs.campaign.get_dict())
-    }
+    targets = {(tuple(t["phases"]), t["pressure_gpa"]): t for t in targets_of(node.inputs.campaign.get_dict())}
     points = []
     for run in children_of(node, TransitionWorkChain):
         if "transition" not in run.outputs:

@@ -48,7 +48,12 @@ class LammpsMdCalculation(LammpsRawCalculation):
         spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
         spec.inputs["metadata"]["options"]["withmpi"].default = False
 
-        spec.output("thermo", valid_type=orm.ArrayData, required=False, help="Production series; pressures in GPa, energies in eV.")
+        spec.output(
+            "thermo",
+            valid_type=orm.ArrayData,
+            required=False,
+            help="Production series; pressures in GPa, energies in eV.",
+        )
         spec.output("sample", valid_type=SampleData, required=False, help="Frames of the production stage.")
 
         spec.exit_code(302, "ERROR_LOG_MISSING", message="The log of LAMMPS was not retrieved.")

@@ -1,4 +1,4 @@
-"""Commands of phasecal that need AiiDA. They join the `phasecal` group and hang under verdi as `verdi data phasecal`."""
+"""Commands that need AiiDA: they join the group `phasecal` and hang under verdi as `verdi data phasecal`."""
 
 from __future__ import annotations
 

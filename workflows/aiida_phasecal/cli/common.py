@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable
 
 import click
@@ -11,7 +12,8 @@ from rich.console import Console
 
 from phasecal.errors import InputError
 
-console = Console()
+# Where there is no terminal to ask, a table must not be squeezed into 80 columns.
+console = Console(width=None if sys.stdout.isatty() else 140)
 
 
 def with_profile(command: Callable) -> Callable:

@@ -12,13 +12,15 @@ from phasecal.campaign.protocols import NAMES
 from phasecal.errors import InputError, PhasecalError
 
 
-class CampaignFailed(PhasecalError):
+class CampaignFailedError(PhasecalError):
     """A campaign that was waited for did not end well."""
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--task", type=click.Choice(["calibrate", "transition", "verify"]), default="calibrate", show_default=True)
+@click.option(
+    "--task", type=click.Choice(["calibrate", "transition", "verify"]), default="calibrate", show_default=True
+)
 @click.option("--protocol", type=click.Choice(NAMES), help="Use this protocol instead of the campaign's.")
 @click.option("--model", "model_pk", type=int, help="Start from this model node instead of the campaign's source.")
 @click.option("--computer", help="Computer to run on, instead of the campaign's.")
@@ -57,14 +59,16 @@ def require_daemon() -> None:
     from aiida.engine.daemon.client import get_daemon_client
 
     if not get_daemon_client().is_daemon_running:
-        raise InputError("the daemon is not running, nothing would be done; start it with `verdi daemon start` (or `phasecal init`)")
+        raise InputError(
+            "the daemon is not running, nothing would be done; start it with `verdi daemon start` (or `phasecal init`)"
+        )
 
 
 def wait_for(node, as_json: bool) -> None:
     """Show progress to the end; Ctrl-C stops only the display.
 
     Raises:
-        CampaignFailed: The campaign ended with an exit code.
+        CampaignFailedError: The campaign ended with an exit code.
     """
     from aiida_phasecal.cli.progress import follow, follow_silently
     from aiida_phasecal.cli.show import print_summary
@@ -82,7 +86,7 @@ def wait_for(node, as_json: bool) -> None:
     if not as_json:
         print_summary(summarise(node))
     if state_of(node) != "finished":
-        raise CampaignFailed(
+        raise CampaignFailedError(
             f"campaign {node.pk} ended with [{node.exit_status}] {node.exit_message or node.process_state.value}; "
             f"`verdi process report {node.pk}` tells the story"
         )

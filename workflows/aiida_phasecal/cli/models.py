@@ -86,7 +86,9 @@ def show(pk: int, as_json: bool) -> None:
 
 @models.command()
 @click.argument("pk", type=int)
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to."
+)
 @json_option
 @with_profile
 def export(pk: int, output: Path, as_json: bool) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aiida import orm
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -59,12 +59,15 @@ def progress_of(node: orm.WorkChainNode) -> dict:
         }
         for i, job in enumerate(rounds_of(node))
     ]
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     return {
         **summarise(node),
         "rounds": rounds,
         "anchors": len(anchors_of(node)),
-        "jobs": {"finished": sum(job.is_terminated for job in jobs), "running": sum(not job.is_terminated for job in jobs)},
+        "jobs": {
+            "finished": sum(job.is_terminated for job in jobs),
+            "running": sum(not job.is_terminated for job in jobs),
+        },
         "running": [describe_job(job) for job in jobs if not job.is_terminated],
         "elapsed_s": round(((node.mtime if node.is_terminated else now) - node.ctime).total_seconds()),
     }
@@ -86,7 +89,7 @@ def render(progress: dict) -> Group:
             interval(entry["temperature_k"], entry["sigma_k"]) + (" verified" if entry.get("verified") else ""),
             interval(entry["target_k"], entry["target_sigma_k"]),
         )
-    parts = [head, boundaries]
+    parts: list[RenderableType] = [head, boundaries]
     if progress["rounds"]:
         rounds = Table("round", "T ± σ, K", "N_eff", box=None)
         for entry in progress["rounds"]:
@@ -128,7 +131,9 @@ def follow_plainly(node: orm.WorkChainNode) -> None:
         )
         for log in logs:
             seen = max(seen, log.pk)
-            console.print(f"{log.time.astimezone():%H:%M:%S} {log.message}", highlight=False, markup=False, soft_wrap=True)
+            console.print(
+                f"{log.time.astimezone():%H:%M:%S} {log.message}", highlight=False, markup=False, soft_wrap=True
+            )
         if ended:
             return
         time.sleep(REFRESH_S)

@@ -27,7 +27,9 @@ def print_summary(summary: dict) -> None:
     """Print a summary as a table."""
     outcome = summary["state"] + (f" [{summary['exit_code']}] {summary['message']}" if summary["message"] else "")
     console.print(f"{summary['title']}: {summary['task']} {summary['pk']}, {outcome}", highlight=False)
-    table = Table("boundary", "P, GPa", "initial, K", "training estimate, K", "result, K", "target, K", "method", "seeds", "PK")
+    table = Table(
+        "boundary", "P, GPa", "initial, K", "training estimate, K", "result, K", "target, K", "method", "PK"
+    )
     for entry in summary["boundaries"]:
         verified = entry.get("verified", True)
         table.add_row(
@@ -38,13 +40,14 @@ def print_summary(summary: dict) -> None:
             interval(entry["temperature_k"], entry["sigma_k"]) if verified else "not verified",
             interval(entry["target_k"], entry["target_sigma_k"]),
             str(entry["method"] or "–"),
-            ", ".join(map(str, entry["seeds"])),
             str(entry["pk"] or "–"),
         )
     console.print(table)
     cost, model = summary["cost"], summary["model"]
     console.print(f"model {model['hash'][:12]} (PK {model['pk']})", highlight=False)
-    console.print(f"{cost['atom_steps']:.3g} atom-steps, {cost['wall_s']:.0f} s, {cost['rounds']} rounds", highlight=False)
+    console.print(
+        f"{cost['atom_steps']:.3g} atom-steps, {cost['wall_s']:.0f} s, {cost['rounds']} rounds", highlight=False
+    )
 
 
 @click.command()
@@ -69,5 +72,3 @@ def status(pk: str | None, watch: bool, as_json: bool) -> None:
         echo_json(progress_of(node))
     else:
         console.print(render(progress_of(node)))
-
-

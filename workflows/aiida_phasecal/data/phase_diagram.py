@@ -10,7 +10,7 @@ POINT_KEYS = ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "s
 class PhaseDiagramData(orm.Data):
     """Boundary points of one model: per point the pair of phases, pressure, T ± σ, method, seeds and origin.
 
-    Attributes: ``model_hash``, ``elements`` and ``points`` (a list of dictionaries in the form of ``phasecal show --json``).
+    Attributes: ``model_hash``, ``elements`` and ``points`` (dictionaries in the form of ``phasecal show --json``).
     """
 
     def __init__(self, *, points: list[dict], model_hash: str, elements: list[str], **kwargs) -> None:

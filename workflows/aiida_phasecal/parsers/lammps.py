@@ -33,14 +33,24 @@ class LammpsMdParser(Parser):
                 shutil.copy(dump, folder)
             try:
                 output = lammps.read_output(
-                    folder, self.node.inputs.task.get_dict(), model.model_hash, tuple(model.base.attributes.get("elements"))
+                    folder,
+                    self.node.inputs.task.get_dict(),
+                    model.model_hash,
+                    tuple(model.base.attributes.get("elements")),
                 )
             except PhasecalError as error:
                 return self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(message=str(error))
 
         self.out(
             "results",
-            orm.Dict({"steps_done": output.steps_done, "finished": output.finished, "wall_s": output.wall_s, "n_atoms": output.n_atoms}),
+            orm.Dict(
+                {
+                    "steps_done": output.steps_done,
+                    "finished": output.finished,
+                    "wall_s": output.wall_s,
+                    "n_atoms": output.n_atoms,
+                }
+            ),
         )
         if output.error is not None:
             blown_up = any(text in output.error for text in BLOWN_UP)

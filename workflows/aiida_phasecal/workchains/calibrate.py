@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.common import AttributeDict
 from aiida.engine import ToContext, WorkChain, if_, while_
 
 from aiida_phasecal.calculations.task import TaskCalculation
@@ -53,9 +52,17 @@ class CalibrateWorkChain(WorkChain):
         spec.output("phase_diagram", valid_type=PhaseDiagramData, required=False, help="Verified boundary points.")
         spec.output_namespace("initial", valid_type=orm.Dict, help="Transitions of the initial model, per target.")
         spec.output_namespace("verified", valid_type=orm.Dict, required=False, help="Verified transitions, per target.")
-        spec.output("estimate", valid_type=orm.Dict, required=False, help="Training estimate of the calibrated model: a diagnostic.")
+        spec.output(
+            "estimate",
+            valid_type=orm.Dict,
+            required=False,
+            help="Training estimate of the calibrated model: a diagnostic.",
+        )
         spec.output_namespace(
-            "room_temperature", valid_type=orm.Dict, required=False, help="Crystals at 300 K: `initial_PHASE`, `final_PHASE`."
+            "room_temperature",
+            valid_type=orm.Dict,
+            required=False,
+            help="Crystals at 300 K: `initial_PHASE`, `final_PHASE`.",
         )
         spec.exit_code(401, "ERROR_ANCHOR_FAILED", message="An anchor failed: {message}")
         spec.exit_code(402, "ERROR_SAMPLE_FAILED", message="A sample failed: {message}")
@@ -205,20 +212,20 @@ class CalibrateWorkChain(WorkChain):
             model_hashes=[node.model_hash for node in self.ctx.models],
             stage_temperatures_k=self.ctx.stage,
         )
-        inputs = AttributeDict(
-            code=self.inputs.task_code,
-            parameters=orm.Dict(parameters),
-            models={f"m{i}": node for i, node in enumerate(self.ctx.models)},
-            samples={f"s{i}": node for i, node in enumerate(self.ctx.samples)},
-            metadata={"options": self.inputs.options.get_dict(), "call_link_label": f"round_{self.ctx.round:02d}"},
-        )
-        return ToContext(update=self.submit(TaskCalculation, **inputs))
+        inputs = {
+            "code": self.inputs.task_code,
+            "parameters": orm.Dict(parameters),
+            "models": {f"m{i}": node for i, node in enumerate(self.ctx.models)},
+            "samples": {f"s{i}": node for i, node in enumerate(self.ctx.samples)},
+            "metadata": {"options": self.inputs.options.get_dict(), "call_link_label": f"round_{self.ctx.round:02d}"},
+        }
+        return ToContext(step_job=self.submit(TaskCalculation, **inputs))
 
     def inspect_update(self):
         """Decide: done, measure again near the target, or go on with the next model."""
-        if not self.ctx.update.is_finished_ok:
-            return self.exit_codes.ERROR_UPDATE_FAILED.format(message=failure(self.ctx.update))
-        result = self.ctx.update.outputs.result
+        if not self.ctx.step_job.is_finished_ok:
+            return self.exit_codes.ERROR_UPDATE_FAILED.format(message=failure(self.ctx.step_job))
+        result = self.ctx.step_job.outputs.result
         estimates = ", ".join(f"{t['temperature_k']:.1f} ± {t['sigma_k']:.1f} K" for t in result["targets"])
         self.report(f"round {self.ctx.round}: {estimates}{', converged' if result['converged'] else ''}")
         self.ctx.result = result
@@ -226,7 +233,7 @@ class CalibrateWorkChain(WorkChain):
         # A fresh anchor is always followed by one correcting step, however small.
         if not result["converged"] or (self.ctx.anchored_again and self.model_is_anchored()):
             self.ctx.converged = False
-            self.ctx.models.append(self.ctx.update.outputs.model)
+            self.ctx.models.append(self.ctx.step_job.outputs.model)
         return None
 
     def model_is_anchored(self) -> bool:
@@ -272,7 +279,11 @@ class CalibrateWorkChain(WorkChain):
                     seed=derive_seed(self.ctx.campaign["seed"], "room temperature", role, phase),
                 )
                 children[f"room_{role}_{phase}"] = self.submit(
-                    SampleWorkChain, model=model, code=self.inputs.code, task=orm.Dict(task), options=self.inputs.options
+                    SampleWorkChain,
+                    model=model,
+                    code=self.inputs.code,
+                    task=orm.Dict(task),
+                    options=self.inputs.options,
                 )
         return ToContext(**children)
 

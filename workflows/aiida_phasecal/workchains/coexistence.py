@@ -32,7 +32,9 @@ class CoexistenceWorkChain(WorkChain):
         spec.outline(cls.setup, while_(cls.should_run_attempt)(cls.run_replicas, cls.inspect_replicas), cls.results)
         spec.output("anchor", valid_type=orm.Dict, help="T ± σ (K), replicas, seeds, model hash.")
         spec.exit_code(401, "ERROR_MD_FAILED", message="An MD run failed: {message}")
-        spec.exit_code(510, "ERROR_NO_COEXISTENCE", message="No believable coexistence after {attempts} attempts: {message}")
+        spec.exit_code(
+            510, "ERROR_NO_COEXISTENCE", message="No believable coexistence after {attempts} attempts: {message}"
+        )
 
     def setup(self) -> None:
         """Start with the first stage at the guess."""
@@ -55,7 +57,10 @@ class CoexistenceWorkChain(WorkChain):
         self.ctx.attempt += 1
         self.report(f"{stage['name']}: {len(self.ctx.tasks)} replicas from {self.ctx.temperature_k:.0f} K")
         return ToContext(
-            **{f"replica_{i}": self.submit(LammpsMdWorkChain, **md_inputs(self, task)) for i, task in enumerate(self.ctx.tasks)}
+            **{
+                f"replica_{i}": self.submit(LammpsMdWorkChain, **md_inputs(self, task))
+                for i, task in enumerate(self.ctx.tasks)
+            }
         )
 
     def inspect_replicas(self):
@@ -64,9 +69,13 @@ class CoexistenceWorkChain(WorkChain):
         for run in runs:
             if not run.is_finished_ok:
                 return self.exit_codes.ERROR_MD_FAILED.format(message=failure(run))
-        nodes = {}
+        nodes: dict[str, orm.Node] = {}
         for i, run in enumerate(runs):
-            nodes |= {f"sample_{i}": run.outputs.sample, f"thermo_{i}": run.outputs.thermo, f"task_{i}": run.inputs.task}
+            nodes |= {
+                f"sample_{i}": run.outputs.sample,
+                f"thermo_{i}": run.outputs.thermo,
+                f"task_{i}": run.inputs.task,
+            }
         anchor = analyse_coexistence(**nodes)
         stages = self.ctx.parameters["stages"]
         last = self.ctx.stage == len(stages) - 1
@@ -75,7 +84,9 @@ class CoexistenceWorkChain(WorkChain):
             self.ctx.temperature_k = anchor["temperature_k"]
             self.ctx.stage += 1
             self.ctx.anchor = anchor
-            self.report(f"{stages[self.ctx.stage - 1]['name']}: {anchor['temperature_k']:.1f} ± {anchor['sigma_k']:.1f} K")
+            self.report(
+                f"{stages[self.ctx.stage - 1]['name']}: {anchor['temperature_k']:.1f} ± {anchor['sigma_k']:.1f} K"
+            )
             return None
         reasons = "; ".join(anchor["rejections"])
         if self.ctx.attempt >= self.MAX_ATTEMPTS:

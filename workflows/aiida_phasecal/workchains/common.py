@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.common import AttributeDict
 
 from phasecal.engines import lammps
 
 
 def validate_options(node: orm.Dict, _) -> str | None:
     """Return a sentence when the options are not those of a job."""
-    unknown = set(node.get_dict()) - {"resources", "max_wallclock_seconds", "queue_name", "account", "prepend_text", "withmpi"}
+    unknown = set(node.get_dict()) - {
+        "resources",
+        "max_wallclock_seconds",
+        "queue_name",
+        "account",
+        "prepend_text",
+        "withmpi",
+    }
     return f"unknown job options: {', '.join(sorted(unknown))}" if unknown else None
 
 
@@ -25,15 +31,15 @@ def add_options_input(spec) -> None:
     )
 
 
-def md_inputs(chain, task: dict, *, model: orm.Node | None = None) -> AttributeDict:
+def md_inputs(chain, task: dict) -> dict:
     """Inputs of one MD work chain for a task, with code, model and options of the calling chain."""
-    return AttributeDict(
-        model=model or chain.inputs.model,
-        code=chain.inputs.code,
-        script=orm.SinglefileData(lammps.script_path(task["kind"])),
-        task=orm.Dict(task),
-        options=chain.inputs.options,
-    )
+    return {
+        "model": chain.inputs.model,
+        "code": chain.inputs.code,
+        "script": orm.SinglefileData(lammps.script_path(task["kind"])),
+        "task": orm.Dict(task),
+        "options": chain.inputs.options,
+    }
 
 
 def failure(node: orm.ProcessNode) -> str:

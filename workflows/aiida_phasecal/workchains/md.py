@@ -68,5 +68,7 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
 
     def handled(self, node: orm.CalcJobNode, action: str) -> ProcessHandlerReport:
         """Report what was done about a failed run."""
-        self.report(f"{node.process_label}<{node.pk}> failed [{node.exit_status}] {node.exit_message} Action: {action}.")
+        self.report(
+            f"{node.process_label}<{node.pk}> failed [{node.exit_status}] {node.exit_message} Action: {action}."
+        )
         return ProcessHandlerReport(True)

@@ -19,7 +19,9 @@ def collect_phase_diagram(model, **transitions):
     for key in sorted(transitions):
         transition = transitions[key].get_dict()
         if transition["model_hash"] != model.model_hash:
-            raise ValueError(f"{key} was measured with model {transition['model_hash'][:12]}, not {model.model_hash[:12]}")
+            raise ValueError(
+                f"{key} was measured with model {transition['model_hash'][:12]}, not {model.model_hash[:12]}"
+            )
         points.append({**transition, "pk": transitions[key].pk})
     return PhaseDiagramData(points=points, model_hash=model.model_hash, elements=model.base.attributes.get("elements"))
 
@@ -27,7 +29,7 @@ def collect_phase_diagram(model, **transitions):
 class PhaseDiagramWorkChain(WorkChain):
     """Measure every boundary of a campaign at every pressure for one model."""
 
-    STAGES = ("locate", "anchor")
+    STAGES: tuple[str, ...] = ("locate", "anchor")
 
     @classmethod
     def define(cls, spec) -> None:
@@ -55,9 +57,9 @@ class PhaseDiagramWorkChain(WorkChain):
         self.ctx.states = self.states()
         children = {}
         for i, state in enumerate(self.ctx.states):
-            state = {**state, "stages": list(self.STAGES), "label": self.label()}
+            where = orm.Dict({**state, "stages": list(self.STAGES), "label": self.label()})
             inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
-            children[f"state_{i}"] = self.submit(TransitionWorkChain, state=orm.Dict(state), **inputs)
+            children[f"state_{i}"] = self.submit(TransitionWorkChain, state=where, **inputs)
         return ToContext(**children)
 
     def inspect_transitions(self):

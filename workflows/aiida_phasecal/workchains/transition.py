@@ -28,14 +28,18 @@ class TransitionWorkChain(WorkChain):
         spec.input(
             "state",
             valid_type=orm.Dict,
-            help="`phases` (low- and high-temperature), `pressure_gpa`, `guess_k`, `stages` (protocol blocks), `label`.",
+            help="`phases` (low, high temperature), `pressure_gpa`, `guess_k`, `stages` (protocol blocks), `label`.",
         )
         add_options_input(spec)
         spec.outline(cls.run_anchor, cls.inspect_anchor, cls.run_bulk, cls.inspect_bulk)
-        spec.output("transition", valid_type=orm.Dict, help="T ± σ (K), ΔH, ΔS, ΔV per atom, dT/dP (K/GPa), with intervals.")
+        spec.output(
+            "transition", valid_type=orm.Dict, help="T ± σ (K), ΔH, ΔS, ΔV per atom, dT/dP (K/GPa), with intervals."
+        )
         spec.output("anchor", valid_type=orm.Dict, help="The anchor as its method returned it.")
         spec.output_namespace("samples", valid_type=SampleData, help="`low` and `high`: both phases at T_t.")
-        spec.output_namespace("properties", valid_type=orm.Dict, help="`low` and `high`: averages of both phases at T_t.")
+        spec.output_namespace(
+            "properties", valid_type=orm.Dict, help="`low` and `high`: averages of both phases at T_t."
+        )
         spec.exit_code(401, "ERROR_ANCHOR_FAILED", message="The anchor failed: {message}")
         spec.exit_code(402, "ERROR_SAMPLE_FAILED", message="Sampling at the transition failed: {message}")
 

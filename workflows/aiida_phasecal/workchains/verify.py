@@ -16,12 +16,16 @@ class VerifyWorkChain(PhaseDiagramWorkChain):
         """Declare what a verification adds: the comparison with the targets."""
         super().define(spec)
         spec.outline(cls.run_transitions, cls.inspect_transitions, cls.compare)
-        spec.exit_code(550, "ERROR_NOT_VERIFIED", message="The verified temperature is not that of the target: {message}")
+        spec.exit_code(
+            550, "ERROR_NOT_VERIFIED", message="The verified temperature is not that of the target: {message}"
+        )
 
     def states(self) -> list[dict]:
         """The targets; a calibrated model is expected to coexist there."""
         targets = targets_of(self.inputs.campaign.get_dict())
-        return [{"phases": t["phases"], "pressure_gpa": t["pressure_gpa"], "guess_k": t["temperature_k"]} for t in targets]
+        return [
+            {"phases": t["phases"], "pressure_gpa": t["pressure_gpa"], "guess_k": t["temperature_k"]} for t in targets
+        ]
 
     def label(self) -> str:
         """Purpose of the runs: seeds that no training run has used."""
