@@ -33,12 +33,15 @@ class PhaseRows:
     Attributes:
         free_energy: ∂G/∂θ, eV.
         free_energy_covariance: Its statistical covariance, shape (n_parameters, n_parameters), eV².
+        fluctuation: β² cov(g) of the cell, shape (n_parameters, n_parameters): δθᵀ fluctuation δθ is the
+            variance of βΔU, the square of the distance that a step moves the phase.
         enthalpy: ∂H/∂θ, eV.
         volume: ∂V/∂θ, Å³.
     """
 
     free_energy: FloatArray
     free_energy_covariance: FloatArray
+    fluctuation: FloatArray
     enthalpy: FloatArray
     volume: FloatArray
 
@@ -67,9 +70,7 @@ def phase_rows(
     """
     n_frames = len(gradients)
     if n_frames < 2 or not all(np.isfinite(x).all() for x in (gradients, enthalpies, volumes)):
-        raise DataError(
-            "derivatives of a phase need two or more frames with finite gradients, enthalpies and volumes"
-        )
+        raise DataError("derivatives of a phase need two or more frames with finite gradients, enthalpies and volumes")
     w = np.full(n_frames, 1 / n_frames) if weights is None else weights
     bias = 1 / (1 - float(w @ w))
     mean = w @ gradients
@@ -81,6 +82,7 @@ def phase_rows(
     return PhaseRows(
         free_energy=mean / n_atoms,
         free_energy_covariance=noise / n_atoms**2,
+        fluctuation=beta**2 * bias * (centred.T * w) @ centred,
         enthalpy=(mean - beta * covariance_h) / n_atoms,
         volume=-beta * covariance_v / n_atoms,
     )
@@ -91,6 +93,7 @@ def difference(low: PhaseRows, high: PhaseRows) -> PhaseRows:
     return PhaseRows(
         free_energy=high.free_energy - low.free_energy,
         free_energy_covariance=high.free_energy_covariance + low.free_energy_covariance,
+        fluctuation=high.fluctuation + low.fluctuation,
         enthalpy=high.enthalpy - low.enthalpy,
         volume=high.volume - low.volume,
     )

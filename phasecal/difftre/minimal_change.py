@@ -51,15 +51,15 @@ class MinimalChange:
         """Whiten the parameters and split off the exact rows.
 
         Args:
-            metric: Symmetric positive semi-definite M, shape (n_parameters, n_parameters); a small ridge is
-                added.
+            metric: Symmetric positive semi-definite M, not zero, shape (n_parameters, n_parameters); a small
+                ridge is added.
             exact_rows: A, shape (n_rows, n_parameters); dependent rows are fine.
 
         Raises:
             InputError: The exact rows leave no freedom.
         """
         n_parameters = len(metric)
-        ridge = RIDGE * max(np.trace(metric) / n_parameters, np.finfo(float).tiny)
+        ridge = RIDGE * np.trace(metric) / n_parameters
         root = np.linalg.cholesky(metric + ridge * np.eye(n_parameters))
         inverse_root = solve_triangular(root, np.eye(n_parameters), lower=True).T
         whitened = exact_rows @ inverse_root
@@ -92,9 +92,7 @@ class MinimalChange:
         whitened = np.linalg.solve(self.inverse_root, change)
         return np.asarray(self.inverse_root @ (self.free @ (self.free.T @ whitened)))
 
-    def wanted(
-        self, rows: FloatArray, residuals: FloatArray, covariance: FloatArray, prior: FloatArray
-    ) -> FloatArray:
+    def wanted(self, rows: FloatArray, residuals: FloatArray, covariance: FloatArray, prior: FloatArray) -> FloatArray:
         """Return the Gauss–Newton step that leaves the exact rows alone.
 
         Args:

@@ -176,7 +176,8 @@ class Problem:
         targets: Boundaries that must be moved.
         covariance: Covariance of the targets' ΔG (statistical and experimental), eV², shape (n_targets,
             n_targets).
-        metric: Cost of parameter changes, shape (n_parameters, n_parameters).
+        force_metric: Mean square change of a force component per change of the parameters, (eV/Å)², shape
+            (n_parameters, n_parameters).
         protection: Values that must not change, if any.
     """
 
@@ -184,13 +185,25 @@ class Problem:
     states: tuple[PhaseState, ...]
     targets: tuple[Target, ...]
     covariance: FloatArray
-    metric: FloatArray
+    force_metric: FloatArray
     protection: Protection | None = None
 
     @cached_property
     def current(self) -> tuple[Moved, ...]:
         """The states at the current parameters."""
         return self.moved(self.theta)
+
+    @cached_property
+    def metric(self) -> FloatArray:
+        """Cost of parameter changes: of forces and of the distribution of every phase, in equal parts.
+
+        Forces alone leave volumes free, and cheap changes of the forces may move a phase far beyond what its
+        frames can carry (reference/physics.md §7.5); the variance of βΔU alone does not see what averages
+        out.
+        """
+        fluctuation = np.sum([m.rows.fluctuation for m in self.current], axis=0)
+        parts = [part for part in (self.force_metric, fluctuation) if np.trace(part) > 0]
+        return np.asarray(np.sum([part / np.trace(part) for part in parts], axis=0))
 
     def moved(self, theta: FloatArray) -> tuple[Moved, ...]:
         """Return the states at θ."""
@@ -208,6 +221,7 @@ class Step:
         spreads: sd(βΔU) for each state, shape (n_states,).
         n_eff: Predicted effective fraction of the frames of each state, shape (n_states,).
         delta_g_ev: Forecast of ΔG of each target, eV, shape (n_targets,).
+        delta_g_sigma_ev: Error of the forecast of its change, eV, shape (n_targets,).
     """
 
     theta: FloatArray
@@ -216,11 +230,14 @@ class Step:
     spreads: FloatArray
     n_eff: FloatArray
     delta_g_ev: FloatArray
+    delta_g_sigma_ev: FloatArray
 
 
 def outcome(problem: Problem, moved: tuple[Moved, ...], fraction: float, n_iterations: int) -> Step:
     """Describe the step from the current parameters to those of ``moved``."""
     shifts = [m.forecast_ev for m in moved]
+    change = moved[0].theta - problem.theta
+    variances = [change @ m.rows.free_energy_covariance @ change for m in problem.current]
     return Step(
         theta=moved[0].theta,
         fraction=fraction,
@@ -228,4 +245,5 @@ def outcome(problem: Problem, moved: tuple[Moved, ...], fraction: float, n_itera
         spreads=np.array([m.spread for m in moved]),
         n_eff=np.array([m.n_eff for m in moved]),
         delta_g_ev=np.array([t.delta_g_ev + shifts[t.high] - shifts[t.low] for t in problem.targets]),
+        delta_g_sigma_ev=np.sqrt([variances[t.high] + variances[t.low] for t in problem.targets]),
     )

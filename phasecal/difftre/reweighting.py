@@ -66,9 +66,7 @@ def reweighted_mean(
     return np.asarray(np.tensordot(w, x, axes=1))
 
 
-def perturbation(
-    delta_u: FloatArray, temperature_k: float, *, n_eff_floor: float = N_EFF_FLOOR
-) -> tuple[float, float]:
+def perturbation(delta_u: FloatArray, temperature_k: float, *, n_eff_floor: float = N_EFF_FLOOR) -> tuple[float, float]:
     """Free-energy perturbation: G_θ − G_ref of the whole cell, and its standard deviation, eV.
 
     Args:

@@ -122,9 +122,7 @@ class Adam:
         end = problem.moved(problem.theta + change)
         before = np.linalg.norm([target.delta_g_ev for target in problem.targets])
         after = np.linalg.norm(_delta_g(problem, end))
-        return outcome(
-            problem, end, float(np.clip(1 - after / before, 0, 1)) if before > 0 else 1.0, n_updates
-        )
+        return outcome(problem, end, float(np.clip(1 - after / before, 0, 1)) if before > 0 else 1.0, n_updates)
 
     def _descend(
         self, problem: Problem, space: MinimalChange, moved: tuple[Moved, ...], learning_rate: float
@@ -225,8 +223,7 @@ def _loss_gradient(problem: Problem, moved: tuple[Moved, ...]) -> FloatArray:
         ):
             if soft is not None:
                 now, before = (
-                    getattr(m[target.high], name) - getattr(m[target.low], name)
-                    for m in (moved, problem.current)
+                    getattr(m[target.high], name) - getattr(m[target.low], name) for m in (moved, problem.current)
                 )
                 gradient += (soft.current + now - before - soft.reference) / soft.tolerance**2 * derivative
     return gradient

@@ -127,13 +127,14 @@ def mbar(u_kn: FloatArray, n_k: NDArray[np.integer], *, min_overlap: float = MIN
     estimate = _pymbar().MBAR(u_kn - u_kn.min(axis=0), n_k, initial_f_k=start, solver_protocol=(solver,))
     variance = estimate.compute_free_energy_differences()["dDelta_f"] ** 2
     covariance = (variance[0][:, None] + variance[0][None, :] - variance) / 2
-    return MbarResult(
-        np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], neighbor_overlap
-    )
+    return MbarResult(np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], neighbor_overlap)
 
 
 def _bar(forward: FloatArray, reverse: FloatArray) -> tuple[float, float, float]:
-    """Difference, standard deviation and two-state overlap; overlap 0 where BAR has no solution."""
+    """Difference, standard deviation and two-state overlap; overlap 0 where BAR has no solution.
+
+    The variance is that of MBAR with two states, written with the overlap O: (1/N₀ + 1/N₁)(1/(2 O) − 1).
+    """
     dissipated = forward.mean() + reverse.mean()
     noise = np.sqrt(forward.var() / len(forward) + reverse.var() / len(reverse))
     if dissipated < -5 * noise - 1e-9:
@@ -141,13 +142,15 @@ def _bar(forward: FloatArray, reverse: FloatArray) -> tuple[float, float, float]
             f"the mean forward plus reverse work is {dissipated:.3g} ± {noise:.2g} kT; it cannot be negative "
             "(Gibbs-Bogoliubov): check the sign of the reverse work and which state the frames come from"
         )
+    if np.ptp(np.concatenate([forward, -reverse])) < 1e-10:
+        return float(forward.mean()), 0.0, 0.5  # the same state up to an offset; pymbar would divide 0 by 0
     with np.errstate(over="ignore", under="ignore"):
-        result = _pymbar().bar(forward, reverse, uncertainty_method="MBAR")
-        difference, sigma = float(result["Delta_f"]), float(result["dDelta_f"])
-        overlap = _two_state_overlap(forward, reverse, difference)
-    if not (np.isfinite(difference) and np.isfinite(sigma)):
+        difference = float(_pymbar().bar(forward, reverse, compute_uncertainty=False)["Delta_f"])
+        overlap = _two_state_overlap(forward, reverse, difference) if np.isfinite(difference) else 0.0
+    if overlap == 0.0:
         return 0.0, np.inf, 0.0
-    return difference, sigma, overlap
+    sigma = np.sqrt((1 / len(forward) + 1 / len(reverse)) * max(0.5 / overlap - 1, 0.0))
+    return difference, float(sigma), overlap
 
 
 def _two_state_overlap(forward: FloatArray, reverse: FloatArray, difference: float) -> float:
@@ -165,9 +168,7 @@ def _series(work: FloatArray, name: str) -> FloatArray:
     """Check one series of work values."""
     work = np.asarray(work, dtype=np.float64)
     if work.ndim != 1 or len(work) < _MIN_FRAMES:
-        raise DataError(
-            f"{name}: {work.size} independent frames; at least {_MIN_FRAMES} are needed: sample longer"
-        )
+        raise DataError(f"{name}: {work.size} independent frames; at least {_MIN_FRAMES} are needed: sample longer")
     if not np.isfinite(work).all():
         raise DataError(f"{name}: work values are not finite")
     return work

@@ -147,6 +147,15 @@ def test_mbar_refuses_a_broken_bridge():
         mbar(gap.u_kn(gap.sample(rng, n_k)), n_k)
 
 
+def test_equal_states_up_to_an_offset_differ_by_the_offset():
+    rng = np.random.default_rng(10)
+    x = rng.normal(size=80)
+    result = mbar(np.array([x**2 / 2, x**2 / 2 + 7.0, x**2 / 2 + 7.0]), np.array([30, 30, 20]))
+    assert result.f_k == pytest.approx([0.0, 7.0, 7.0], abs=1e-9)
+    assert result.covariance == pytest.approx(np.zeros((3, 3)), abs=1e-12)
+    assert result.neighbor_overlap == pytest.approx([0.5, 0.5])
+
+
 def test_mbar_refuses_wrong_shapes():
     with pytest.raises(DataError, match="shape"):
         mbar(np.zeros((2, 10)), np.array([5, 6]))

@@ -1,0 +1,302 @@
+"""The models and samples of a calibration: loaded, checked, and looked up by state and model.
+
+Averages of enthalpy and volume use all frames of a sample (printed energies, with the error of a correlated
+series). Everything that compares models uses their own energies of the stored frames, computed for all models
+in the same way; printed energies serve only to check that a sample belongs to its model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasecal.calibration.schema import CalibrationStepTask, SampleFile
+from phasecal.calibration.uncertain import Uncertain
+from phasecal.errors import ConvergenceError, DataError
+from phasecal.freeenergy.overlap import subsample
+from phasecal.observables.statistics import Estimate, mean_with_error, statistical_inefficiency
+from phasecal.potentials.base import Frames, Model, energies, frames_from_sample, load_model
+from phasecal.sample import Sample
+from phasecal.units import EV_PER_A3_IN_GPA
+
+ENERGY_TOLERANCE_EV = 1e-4
+"""Largest difference per atom between a printed energy and the model's own of the stored positions."""
+
+_CHECKED_FRAMES = 2
+
+FloatArray = NDArray[np.float64]
+
+
+class State(NamedTuple):
+    """A phase at one temperature, K, and pressure, GPa."""
+
+    phase: str
+    temperature_k: float
+    pressure_gpa: float
+
+    def __str__(self) -> str:
+        return f"{self.phase} at {self.temperature_k:g} K and {self.pressure_gpa:g} GPa"
+
+
+def state_of(phase: str, temperature_k: float, pressure_gpa: float) -> State:
+    """Return the key of a state; temperatures within 0.5 mK and pressures within 0.5 kPa are one state."""
+    return State(phase, round(temperature_k, 3), round(pressure_gpa, 6))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sample of the calibration.
+
+    Attributes:
+        file: Name of its file.
+        model: Index of the model that drove it.
+        sample: Its frames.
+    """
+
+    file: str
+    model: int
+    sample: Sample
+
+    @property
+    def state(self) -> State:
+        """Phase, temperature and pressure."""
+        return state_of(self.sample.phase, self.sample.temperature_k, self.sample.pressure_gpa)
+
+    @cached_property
+    def enthalpies(self) -> FloatArray:
+        """Printed U + PV of each frame, eV/atom, shape (n_frames,)."""
+        work = self.sample.pressure_gpa / EV_PER_A3_IN_GPA * self.sample.volumes
+        return np.asarray((self.sample.energies + work) / self.sample.n_atoms)
+
+    @cached_property
+    def enthalpy(self) -> Estimate:
+        """Mean U + PV, eV/atom (the kinetic part cancels in every difference)."""
+        return self._mean(self.enthalpies, "enthalpy")
+
+    @cached_property
+    def volume(self) -> Estimate:
+        """Mean volume, Å³/atom."""
+        return self._mean(self.sample.volumes / self.sample.n_atoms, "volume")
+
+    def _mean(self, series: FloatArray, what: str) -> Estimate:
+        """Return the mean of a series; an error names the sample."""
+        try:
+            return mean_with_error(series)
+        except (ConvergenceError, DataError) as error:
+            raise type(error)(f"{what} of {self.state} ({self.file}): {error}; sample longer") from error
+
+
+@dataclass(frozen=True)
+class StateFrames:
+    """Independent frames of one state, from several models, with their energies under several models.
+
+    Attributes:
+        models: Indices of the models, oldest first.
+        counts: Frames sampled under each of them, shape (n_models,).
+        energies: Energy of every frame under every model, eV, shape (n_models, n_frames); frames in the order
+            of models.
+        last: The frames of the last model, with neighbours.
+        inefficiency: Correlated frames of the last model per independent one.
+    """
+
+    models: tuple[int, ...]
+    counts: NDArray[np.int64]
+    energies: FloatArray
+    last: Frames
+    inefficiency: float
+
+
+class Library:
+    """The models and samples of one calibration step.
+
+    Attributes:
+        models: Oldest first; the last is the current one.
+        sources: All samples.
+    """
+
+    def __init__(self, models: tuple[Model, ...], sources: tuple[Source, ...]) -> None:
+        self.models = models
+        self.sources = sources
+
+    @classmethod
+    def load(cls, folder: Path, task: CalibrationStepTask) -> Library:
+        """Read the files of a task and check that they belong together.
+
+        Raises:
+            DataError: A file is missing or broken, models differ in more than their parameters, or a sample
+                was made by another model than the task says.
+        """
+        models = tuple(load_model(folder / name) for name in task.models)
+        for name, model in zip(task.models, models, strict=True):
+            if _structure(model) != _structure(models[0]):
+                raise DataError(f"{name} differs from {task.models[0]} in more than its parameters")
+        return cls(models, tuple(_load_source(folder, entry, models) for entry in task.samples))
+
+    @property
+    def current(self) -> int:
+        """Index of the current model."""
+        return len(self.models) - 1
+
+    def select(self, state: State, model: int) -> list[Source]:
+        """Return the samples of a state under one model."""
+        return [source for source in self.sources if source.model == model and source.state == state]
+
+    def temperatures(self, model: int, phases: Iterable[str], pressure_gpa: float) -> list[float]:
+        """Return the temperatures, K, ascending, where a model has samples of all phases at a pressure."""
+        sampled = [
+            {
+                source.state.temperature_k
+                for source in self.sources
+                if source.model == model and source.state == state_of(phase, source.state[1], pressure_gpa)
+            }
+            for phase in phases
+        ]
+        return sorted(set.intersection(*sampled))
+
+    def enthalpy(self, state: State, model: int) -> Uncertain:
+        """Return the mean U + PV, eV/atom."""
+        return self._mean(state, model, "enthalpy")
+
+    def volume(self, state: State, model: int) -> Uncertain:
+        """Return the mean volume, Å³/atom."""
+        return self._mean(state, model, "volume")
+
+    def frames(self, state: State, models: tuple[int, ...]) -> StateFrames:
+        """Return independent frames of a state with their energies under all the models that sampled it.
+
+        Frames are thinned by the statistical inefficiency of the enthalpy, then by that of the energy change
+        to the last model (for frames of the last model, to the one before).
+
+        Args:
+            state: Phase, temperature and pressure.
+            models: Indices of models, oldest first; those without a sample of the state are left out. The
+                last has one.
+
+        Raises:
+            DataError: Printed energies are not those of the model that is said to have printed them.
+        """
+        used = tuple(model for model in models if self.select(state, model))
+        sources = [source for model in used for source in self.select(state, model)]
+        thinned = [_take(s.sample, subsample(s.sample.n_frames, s.enthalpy.inefficiency)) for s in sources]
+        merged = _merge(thinned)
+        batch = frames_from_sample(merged, self.models[0].cutoff)
+        table = np.array([energies(self.models[model], batch) for model in used])
+        keep, counts, start = [], np.zeros(len(used), dtype=np.int64), 0
+        for source, sample in zip(sources, thinned, strict=True):
+            own = used.index(source.model)
+            columns = np.arange(start, start + sample.n_frames)
+            check_energies(source, sample.energies, table[own, columns])
+            other = -1 if own < len(used) - 1 else own - 1
+            delta_u = table[other, columns] - table[own, columns]
+            kept = columns[subsample(sample.n_frames, _inefficiency(delta_u))]
+            keep.append(kept)
+            counts[own] += len(kept)
+            start += sample.n_frames
+        frames = np.concatenate(keep)
+        last = frames[-counts[-1] :]
+        n_sampled = sum(source.sample.n_frames for source in self.select(state, used[-1]))
+        return StateFrames(
+            models=used,
+            counts=counts,
+            energies=table[:, frames],
+            last=batch._replace(
+                positions=batch.positions[last],
+                cells=batch.cells[last],
+                neighbors=batch.neighbors[last],
+                shifts=batch.shifts[last],
+            ),
+            inefficiency=float(n_sampled / counts[-1]),
+        )
+
+    def _mean(self, state: State, model: int, name: str) -> Uncertain:
+        """Return the mean of a property over the samples of a state, weighted by their independent frames."""
+        sources = self.select(state, model)
+        estimates: list[Estimate] = [getattr(source, name) for source in sources]
+        total = sum(estimate.n_effective for estimate in estimates)
+        mean = Uncertain(0.0)
+        for source, estimate in zip(sources, estimates, strict=True):
+            part = Uncertain(estimate.value, {f"{name}:{source.file}": estimate.sigma})
+            mean = mean + part.scaled(estimate.n_effective / total)
+        return mean
+
+
+def check_energies(source: Source, printed: FloatArray, computed: FloatArray) -> None:
+    """Check that printed energies are the model's own.
+
+    Raises:
+        DataError: They differ by more than :data:`ENERGY_TOLERANCE_EV` per atom.
+    """
+    worst = float(np.abs(printed - computed).max()) / source.sample.n_atoms
+    if not worst <= ENERGY_TOLERANCE_EV:
+        raise DataError(
+            f"{source.file}: the printed energies of {source.state} differ by up to {worst:.2g} eV/atom from "
+            "those of model "
+            f"{source.model}; the engine did not run this model as phasecal computes it"
+        )
+
+
+def _load_source(folder: Path, entry: SampleFile, models: tuple[Model, ...]) -> Source:
+    """Read a sample and check that its model made it."""
+    sample = Sample.load(folder / entry.file)
+    model = models[entry.model]
+    if sample.model_hash != model.hash:
+        raise DataError(
+            f"{entry.file}: made by model {sample.model_hash[:12]}, but the task says by model "
+            f"{entry.model}, which is "
+            f"{model.hash[:12]}"
+        )
+    if sample.elements != model.elements:
+        raise DataError(f"{entry.file}: its elements are {sample.elements}, those of the model {model.elements}")
+    source = Source(entry.file, entry.model, sample)
+    few = _take(sample, np.arange(min(_CHECKED_FRAMES, sample.n_frames)))
+    check_energies(source, few.energies, energies(model, frames_from_sample(few, model.cutoff)))
+    return source
+
+
+def _structure(model: Model) -> tuple[object, ...]:
+    """Return what all models of one calibration share: everything but the parameters."""
+    arrays = {name: array.tobytes() for name, array in model.arrays().items() if name != "theta"}
+    return model.family, model.config, model.parameter_names, arrays
+
+
+def _inefficiency(series: FloatArray) -> float:
+    """Return the statistical inefficiency; 1 for a series that is too short or constant to tell."""
+    if len(series) < 8 or np.ptp(series) < 1e-9:
+        return 1.0
+    return statistical_inefficiency(series)
+
+
+def _take(sample: Sample, frames: NDArray[np.int64]) -> Sample:
+    """Return some frames of a sample."""
+    return replace(
+        sample,
+        positions=sample.positions[frames],
+        cells=sample.cells[frames],
+        energies=sample.energies[frames],
+        steps=sample.steps[frames],
+    )
+
+
+def _merge(samples: list[Sample]) -> Sample:
+    """Return the frames of samples of the same atoms as one sample.
+
+    Raises:
+        DataError: The samples hold different atoms.
+    """
+    first = samples[0]
+    for other in samples[1:]:
+        if not np.array_equal(other.species, first.species):
+            raise DataError(f"samples of {first.phase} hold different atoms; use one cell size for all rounds")
+    return replace(
+        first,
+        positions=np.concatenate([sample.positions for sample in samples]),
+        cells=np.concatenate([sample.cells for sample in samples]),
+        energies=np.concatenate([sample.energies for sample in samples]),
+        steps=np.concatenate([sample.steps for sample in samples]),
+    )

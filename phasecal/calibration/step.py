@@ -1,0 +1,233 @@
+"""One round of a calibration: from models, samples and anchors to ΔG of the current model and the next model.
+
+The estimate (:mod:`~phasecal.calibration.chain`) judges the current model; the step
+(:mod:`~phasecal.difftre.steps`) proposes the next. Both use the same frames, so the forecast for the next
+model is a diagnostic: only new samples, and in the end a fresh measurement, count (reference/physics.md
+§2.2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasecal.calibration.chain import BoundaryEstimate, ChainLink, estimate_targets
+from phasecal.calibration.protected import ColdProtection, cold_properties
+from phasecal.calibration.schema import CalibrationStepTask, StepSettings, read_task
+from phasecal.calibration.states import Library, State
+from phasecal.calibration.stop import is_converged
+from phasecal.calibration.uncertain import covariance
+from phasecal.difftre.problem import PhaseState, Problem, SoftValue, Step, Target
+from phasecal.difftre.steps import Adam, GaussNewton, StepMethod
+from phasecal.freeenergy.carry import clapeyron_slope
+from phasecal.potentials.base import (
+    Frames,
+    Model,
+    energies,
+    force_jacobian_metric,
+    forces,
+    gradients,
+)
+
+MODEL_FILE = "next_model.safetensors"
+
+PRIOR_RELATIVE = 0.1
+"""How far from experiment, relative to T, the boundary of an uncalibrated model may be expected (one σ)."""
+
+_METRIC_FRAMES = 4
+"""Frames of each phase from which the force metric and the change of the forces are computed."""
+
+FloatArray = NDArray[np.float64]
+
+
+def run(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
+    """Run the task ``calibration-step`` and write the next model into ``folder``.
+
+    Args:
+        folder: Where the files of the task are.
+        data: The content of the task file (:mod:`~phasecal.calibration.schema`).
+
+    Returns:
+        The result, JSON-able.
+
+    Raises:
+        PhasecalError: What is wrong, with a remedy (see :func:`~phasecal.calibration.chain.estimate_targets`
+            and :class:`~phasecal.difftre.steps.StepMethod`).
+    """
+    task = read_task(data)
+    library = Library.load(folder, task)
+    estimates, links = estimate_targets(library, task)
+    states = tuple(links)
+    protection = ColdProtection.build(library.models[0], task.protect) if task.protect else None
+    problem = _problem(library, task, estimates, links, protection)
+    step = _method(task.step).step(problem)
+    model = library.models[-1]
+    following = model.with_theta(step.theta)
+    following.save(folder / MODEL_FILE)
+    return {
+        "model_file": MODEL_FILE,
+        "model_hash": following.hash,
+        "parent": model.hash,
+        "converged": is_converged(estimates, task.tolerance_k),
+        "targets": [
+            _target_result(estimate, float(forecast), float(sigma))
+            for estimate, forecast, sigma in zip(estimates, step.delta_g_ev, step.delta_g_sigma_ev, strict=True)
+        ],
+        "phases": [_phase_result(state, links[state], i, step) for i, state in enumerate(states)],
+        "step": {
+            "method": task.step.method,
+            "fraction": step.fraction,
+            "iterations": step.n_iterations,
+            "theta_norm": float(np.linalg.norm(step.theta)),
+            "theta_change_norm": float(np.linalg.norm(step.theta - model.theta)),
+        },
+        "protected": [] if protection is None else protection.report(step.theta),
+        "force_rms_change_ev_a": _force_change(library.models[0], following, _few(links)),
+        "cold": {
+            entry.name: {
+                "kind": entry.kind,
+                "original": cold_properties(library.models[0], entry),
+                "current": cold_properties(model, entry),
+                "next": cold_properties(following, entry),
+            }
+            for entry in task.protect
+        },
+    }
+
+
+def _method(settings: StepSettings) -> StepMethod:
+    """Return the way to step that the task asks for."""
+    if settings.method == "adam":
+        return Adam(learning_rate=settings.learning_rate, n_eff_floor=settings.n_eff_floor)
+    return GaussNewton(max_sd=settings.max_sd)
+
+
+def _problem(
+    library: Library,
+    task: CalibrationStepTask,
+    estimates: Sequence[BoundaryEstimate],
+    links: Mapping[State, ChainLink],
+    protection: ColdProtection | None,
+) -> Problem:
+    """Return what the step starts from."""
+    model = library.models[-1]
+    states = tuple(links)
+    delta_g = [estimate.delta_g for estimate in estimates]
+    experimental = [estimate.delta_s * estimate.target.sigma_k for estimate in estimates]
+    few = _few(links)
+    return Problem(
+        theta=model.theta,
+        states=tuple(_phase_state(model, state, links[state]) for state in states),
+        targets=tuple(_target(library, task.step, estimate, states) for estimate in estimates),
+        covariance=covariance(delta_g) + np.diag(np.square(experimental)),
+        force_metric=np.mean([force_jacobian_metric(model, frames) for frames in few], axis=0),
+        protection=protection,
+    )
+
+
+def _phase_state(model: Model, state: State, link: ChainLink) -> PhaseState:
+    """Return the current model's frames of one state."""
+    frames = link.frames.last
+    return PhaseState(
+        phase=state.phase,
+        temperature_k=state.temperature_k,
+        pressure_gpa=state.pressure_gpa,
+        n_atoms=frames.n_atoms,
+        volumes=frames.volumes,
+        current=link.frames.energies[-1, -frames.n_frames :],
+        energies=partial(energies, model, frames),
+        gradients=partial(gradients, model, frames),
+    )
+
+
+def _target(library: Library, settings: StepSettings, estimate: BoundaryEstimate, states: tuple[State, ...]) -> Target:
+    """Return one target of the step; ΔH and ΔV should stay near those of the oldest model sampled there."""
+    low, high = estimate.low, estimate.high
+    oldest = min(
+        model for model in range(len(library.models)) if library.select(low, model) and library.select(high, model)
+    )
+    delta_h = library.enthalpy(high, oldest).value - library.enthalpy(low, oldest).value
+    delta_v = library.volume(high, oldest).value - library.volume(low, oldest).value
+    volume_tolerance = settings.volume_tolerance * max(abs(delta_v), estimate.delta_v.sigma)
+    return Target(
+        low=states.index(low),
+        high=states.index(high),
+        delta_g_ev=estimate.delta_g.value,
+        prior_ev=PRIOR_RELATIVE * estimate.target.temperature_k * estimate.delta_s,
+        enthalpy=SoftValue(estimate.delta_h.value, delta_h, settings.enthalpy_tolerance * abs(delta_h)),
+        volume=SoftValue(estimate.delta_v.value, delta_v, volume_tolerance),
+    )
+
+
+def _few(links: Mapping[State, ChainLink]) -> list[Frames]:
+    """Return a few frames of each state of the current model, spread over the run."""
+    few = []
+    for link in links.values():
+        frames = link.frames.last
+        chosen = np.unique(np.linspace(0, frames.n_frames - 1, _METRIC_FRAMES).astype(int))
+        few.append(
+            frames._replace(
+                positions=frames.positions[chosen],
+                cells=frames.cells[chosen],
+                neighbors=frames.neighbors[chosen],
+                shifts=frames.shifts[chosen],
+            )
+        )
+    return few
+
+
+def _force_change(before: Model, after: Model, batches: Sequence[Frames]) -> float:
+    """Return the root mean square change of a force component, eV/Å, mean over phases."""
+    changes = [forces(after, frames) - forces(before, frames) for frames in batches]
+    return math.sqrt(float(np.mean([np.mean(np.square(change)) for change in changes])))
+
+
+def _target_result(estimate: BoundaryEstimate, forecast_ev: float, forecast_sigma_ev: float) -> dict[str, Any]:
+    """Return what is known about one boundary of the current model, and the forecast for the next."""
+    target, temperature = estimate.target, estimate.temperature
+    t, h = target.temperature_k, estimate.delta_h.value
+    delta_s = estimate.delta_s
+    sigma_s = (estimate.delta_h - estimate.delta_g).sigma / t
+    slope, slope_sigma = clapeyron_slope((estimate.delta_v.value, estimate.delta_v.sigma), (delta_s, sigma_s))
+    return {
+        "phases": list(target.phases),
+        "pressure_gpa": target.pressure_gpa,
+        "target_k": t,
+        "delta_g_ev": estimate.delta_g.value,
+        "delta_g_sigma_ev": estimate.delta_g.sigma,
+        "delta_h_ev": h,
+        "delta_h_sigma_ev": estimate.delta_h.sigma,
+        "delta_s_ev_k": delta_s,
+        "delta_s_sigma_ev_k": sigma_s,
+        "delta_v_a3": estimate.delta_v.value,
+        "delta_v_sigma_a3": estimate.delta_v.sigma,
+        "slope_k_gpa": slope,
+        "slope_sigma_k_gpa": slope_sigma,
+        "temperature_k": temperature.value,
+        "sigma_k": temperature.sigma,
+        "anchor_sigma_k": math.hypot(temperature.sigma_of("anchor:"), temperature.sigma_of("enthalpy:")),
+        "carry_sigma_k": math.hypot(temperature.sigma_of("anchor:heat-capacity:"), temperature.sigma_of("enthalpy:")),
+        "chain_sigma_k": temperature.sigma_of("chain:"),
+        "predicted_temperature_k": t * h / (h - forecast_ev),
+        "predicted_sigma_k": math.hypot(temperature.sigma, forecast_sigma_ev / delta_s),
+    }
+
+
+def _phase_result(state: State, link: ChainLink, index: int, step: Step) -> dict[str, Any]:
+    """Return how far the frames of one phase carry."""
+    return {
+        "phase": state.phase,
+        "temperature_k": state.temperature_k,
+        "pressure_gpa": state.pressure_gpa,
+        "n_frames": link.frames.last.n_frames,
+        "inefficiency": link.frames.inefficiency,
+        "n_eff": float(step.n_eff[index]),
+        "sd_beta_du": float(step.spreads[index]),
+        "overlap": link.overlap,
+    }

@@ -1,0 +1,57 @@
+"""Numbers whose errors remember where they come from, so that sums and covariances are right.
+
+Errors propagate linearly. Each independent source (an anchor, the enthalpy of a sample, the MBAR of a phase)
+has a name; two numbers that share a source are correlated through it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """A number with its errors.
+
+    Attributes:
+        value: The number.
+        parts: Signed standard error from each independent source, in the unit of the number.
+    """
+
+    value: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    def __add__(self, other: Uncertain) -> Uncertain:
+        sources = dict.fromkeys([*self.parts, *other.parts])
+        return Uncertain(
+            self.value + other.value,
+            {source: self.parts.get(source, 0.0) + other.parts.get(source, 0.0) for source in sources},
+        )
+
+    def __sub__(self, other: Uncertain) -> Uncertain:
+        return self + other.scaled(-1.0)
+
+    def scaled(self, factor: float) -> Uncertain:
+        """Return the number and its errors times an exact factor."""
+        return Uncertain(factor * self.value, {source: factor * part for source, part in self.parts.items()})
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation from all sources."""
+        return math.hypot(*self.parts.values())
+
+    def sigma_of(self, prefix: str) -> float:
+        """Return the standard deviation from the sources whose name begins with ``prefix``."""
+        return math.hypot(*(part for source, part in self.parts.items() if source.startswith(prefix)))
+
+
+def covariance(numbers: Sequence[Uncertain]) -> NDArray[np.float64]:
+    """Return the covariance matrix of numbers, shape (n_numbers, n_numbers)."""
+    sources = sorted({source for number in numbers for source in number.parts})
+    parts = np.array([[number.parts.get(source, 0.0) for source in sources] for number in numbers])
+    return np.asarray(parts @ parts.T)

@@ -1,0 +1,24 @@
+"""Fixtures of the tests of the science."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from phasecal.potentials import base
+
+
+@pytest.fixture(scope="session")
+def toy():
+    """The module of the exactly solvable toy model, as the family ``toy``."""
+    name = "phasecal_toy_model"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("toy_model.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    base.FAMILIES["toy"] = f"{name}:ToyModel"
+    yield module
+    del base.FAMILIES["toy"], sys.modules[name]
