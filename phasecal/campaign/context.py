@@ -11,7 +11,8 @@ from pydantic import ValidationInfo
 
 from phasecal.errors import InputError
 from phasecal.potentials.setfl import Setfl
-from phasecal.structures.crystals import crystal
+from phasecal.structures.crystals import crystal, supercell
+from phasecal.units import parse_quantity
 
 TASKS = ("calibrate", "transition", "phase-diagram", "verify")
 TASKS_WITH_TARGETS = ("calibrate", "verify")
@@ -45,9 +46,22 @@ class Context:
         entry = self.structure(phase)
         try:
             symbols = crystal({"prototype": entry["prototype"], "elements": entry["elements"], "a": 4.0}).symbols
-        except (InputError, KeyError, TypeError):
+        except (InputError, KeyError, TypeError, ValueError):
             return None
         return {element: n / len(symbols) for element, n in sorted(Counter(symbols).items())}
+
+    def neighbor_distance_a(self) -> float:
+        """Return the nearest-neighbour distance in Å, the largest of all crystals that are understood, else 0."""
+        largest = 0.0
+        for entry in self.phases.values():
+            try:
+                a = parse_quantity(entry["a"], "length")
+                structure = {"prototype": entry["prototype"], "elements": entry["elements"], "a": a}
+                atoms = supercell(crystal(structure), 100)
+            except (InputError, KeyError, TypeError, ValueError):
+                continue  # reported where it is written
+            largest = max(largest, float(atoms.get_distances(0, range(1, len(atoms)), mic=True).min()))
+        return largest
 
     def first_crystal(self) -> str | None:
         """Return the name of the first phase that is a crystal."""

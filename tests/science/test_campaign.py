@@ -102,6 +102,7 @@ WRONG = {
     "fraction of a parameter": ("pair: 12", "pair: 12.5", "6: model.train.pair: wrong kind of value;"),
     "no parameters": ("  train: {pair: 12}\n", "", "3: model.train: missing key; expected a mapping with pair"),
     "longer cutoff": ("cutoff: 6 A", "cutoff: 20 A", "7: model.cutoff: longer than the potential; expected at most its"),
+    "cutoff below the neighbours": ("cutoff: 6 A", "cutoff: 2.6 A", "7: model.cutoff: hardly reaches the nearest neighbours; expected at least 3.07 A"),
     "unknown family": ("family: eam", "family: tersoff", "4: model.family: not a known value; expected eam"),
     "unknown protocol": ("protocol: fast", "protocol: quick", "19: protocol: unknown protocol; expected fast, balanced"),
     "protocol without a name": ("protocol: fast", "protocol: {bulk: {n_atoms: 108}}", "19: protocol: missing name;"),
