@@ -19,12 +19,13 @@ GROUP_PREFIX = "phasecal/campaigns"
 WALLTIME_S = 24 * 3600
 
 
-def submit_campaign(campaign: Campaign, *, task: str, model_pk: int | None = None) -> orm.WorkChainNode:
+def submit_campaign(campaign: Campaign, *, task: str, text: str, model_pk: int | None = None) -> orm.WorkChainNode:
     """Submit a campaign to the daemon and put it into its group.
 
     Args:
         campaign: The validated campaign.
         task: A key of :data:`aiida_phasecal.record.TASKS`.
+        text: The campaign file as the user wrote it, for the record.
         model_pk: Use this model node rather than the campaign's source.
 
     Raises:
@@ -43,6 +44,7 @@ def submit_campaign(campaign: Campaign, *, task: str, model_pk: int | None = Non
     builder.metadata.label = description["title"]
     builder.metadata.description = f"phasecal {task}"
     node = submit(builder)
+    node.base.extras.set("campaign_file", text)
     group, _ = orm.Group.collection.get_or_create(f"{GROUP_PREFIX}/{description['title']}")
     group.add_nodes([node, model])
     return node

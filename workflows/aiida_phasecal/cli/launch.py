@@ -41,7 +41,7 @@ def launch(
 
     campaign = load_campaign(file, task=task, protocol=protocol, computer=computer)
     require_daemon()
-    node = submit_campaign(campaign, task=task, model_pk=model_pk)
+    node = submit_campaign(campaign, task=task, model_pk=model_pk, text=file.read_text(encoding="utf8"))
     if as_json:
         echo_json({"pk": node.pk, "uuid": node.uuid})
     else:

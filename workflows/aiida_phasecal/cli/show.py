@@ -27,9 +27,7 @@ def print_summary(summary: dict) -> None:
     """Print a summary as a table."""
     outcome = summary["state"] + (f" [{summary['exit_code']}] {summary['message']}" if summary["message"] else "")
     console.print(f"{summary['title']}: {summary['task']} {summary['pk']}, {outcome}", highlight=False)
-    table = Table(
-        "boundary", "P, GPa", "initial, K", "training estimate, K", "result, K", "target, K", "method", "PK"
-    )
+    table = Table("boundary", "P, GPa", "initial, K", "training estimate, K", "result, K", "target, K", "method", "PK")
     for entry in summary["boundaries"]:
         verified = entry.get("verified", True)
         table.add_row(
