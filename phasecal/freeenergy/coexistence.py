@@ -2,9 +2,9 @@
 
 Without a thermostat a two-phase box settles at T_m by itself: when it is too hot some solid melts and cools
 it (Morris, Wang, Ho & Chan, Phys. Rev. B 49, 3109 (1994); here in NPH with only the box length along the
-growth direction free). Temperature then fluctuates slowly around T_m as the interfaces wander. What is averaged is the temperature
-of 3N − 3 degrees of freedom, corrected for the finite time step. Replicas, started above and below, are pooled:
-their autocorrelation around the common mean gives the error, so replicas that disagree widen it.
+growth direction free). Temperature then fluctuates slowly around T_m as the interfaces wander. What is averaged is
+the temperature of 3N − 3 degrees of freedom, corrected for the finite time step. Replicas, started above and below,
+are pooled: their autocorrelation around the common mean gives the error, so replicas that disagree widen it.
 
 A run is only as good as its two phases: the in-plane order of the seed crystal along z must show both phases in
 every frame, the solid must be free of lateral stress, and the enthalpy must be conserved. Otherwise it is rejected
