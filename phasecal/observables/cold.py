@@ -117,6 +117,8 @@ def relax(model: Model, atoms: Atoms, theta: ArrayLike | None = None) -> ColdSta
     here = _expand(model, current, theta)
     for _ in range(MAX_STEPS):
         if np.abs(here.gradient).max() < TOLERANCE * len(current):
+            if here.hessian[:3, :3].sum() < FORCELESS:
+                break  # it does not resist compression: the atoms are too far apart to interact
             return ColdState(
                 atoms=current,
                 energy_per_atom_ev=here.energy / len(current),
