@@ -50,8 +50,9 @@ PRESSURE_TOLERANCE_GPA = 0.02
 MIN_INDEPENDENT = 8.0
 """Independent samples, over all replicas, that an accepted result needs."""
 GUESS_STEP = 0.04
-"""How far beyond the last temperature of a lost slab the next guess goes: about what half of its latent heat
-does."""
+GUESS_STEP_AT_ONCE = 0.1
+"""How far beyond the temperature at which the slab was lost the next guess goes; further when it was lost at once,
+during setup. A slab survives starts within some 10 % of T_m, which its latent heat makes up for."""
 
 Outcome = Literal["coexisting", "melted", "frozen"]
 
@@ -212,9 +213,12 @@ def _outcome(
     direction = -1.0 if outcome == "melted" else 1.0
     steps = time_ps[first] * 1000 / task.timestep_fs
     approach = (thermo["step"] <= steps) & (thermo["step"] >= 0.75 * steps)
-    last_k = float(np.mean(thermo["temp"][approach])) if first else task.start_temperature_k
+    if first:
+        guess_k = float(np.mean(thermo["temp"][approach])) * (1 + direction * GUESS_STEP)
+    else:
+        guess_k = task.start_temperature_k * (1 + direction * GUESS_STEP_AT_ONCE)
     where = f"solid fraction {fraction[first]:.2f} at {time_ps[first]:.1f} ps"
-    return outcome, f"the slab {outcome}: {where}, expected {low} to {high}", last_k * (1 + direction * GUESS_STEP)
+    return outcome, f"the slab {outcome}: {where}, expected {low} to {high}", guess_k
 
 
 def _drift_ev(thermo: Thermo, pressure_gpa: float, n_atoms: int) -> float:

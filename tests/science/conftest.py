@@ -22,3 +22,12 @@ def toy():
     base.FAMILIES["toy"] = f"{name}:ToyModel"
     yield module
     del base.FAMILIES["toy"], sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def md():
+    """The module of recorded LAMMPS runs, MD tasks and a model of one file."""
+    spec = importlib.util.spec_from_file_location("phasecal_md_runs", Path(__file__).with_name("md_runs.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
