@@ -107,9 +107,7 @@ class Model(ABC):
         theta = frozen_array(self.theta)
         object.__setattr__(self, "theta", theta)
         if theta.shape != (len(self.parameter_names),):
-            raise DataError(
-                f"theta has shape {theta.shape}; this model has {len(self.parameter_names)} parameters"
-            )
+            raise DataError(f"theta has shape {theta.shape}; this model has {len(self.parameter_names)} parameters")
         if not np.isfinite(theta).all():
             raise DataError("theta holds numbers that are not finite")
 
@@ -129,9 +127,7 @@ class Model(ABC):
 
     @classmethod
     @abstractmethod
-    def from_arrays(
-        cls, config: Mapping[str, Any], arrays: Mapping[str, FLOAT], parent: str | None = None
-    ) -> Self:
+    def from_arrays(cls, config: Mapping[str, Any], arrays: Mapping[str, FLOAT], parent: str | None = None) -> Self:
         """Rebuild a model from its :attr:`config` and :meth:`arrays`."""
 
     @cached_property
@@ -264,18 +260,14 @@ def energy_change(before: Model, after: Model, frames: Frames) -> FLOAT:
     return (energies(after, frames) - energies(before, frames)) / frames.n_atoms
 
 
-def _over_frames(
-    function: Callable[..., Array], model: Model, frames: Frames, theta: ArrayLike | None
-) -> FLOAT:
+def _over_frames(function: Callable[..., Array], model: Model, frames: Frames, theta: ArrayLike | None) -> FLOAT:
     """Run a compiled function of (energy function, θ, frame) over all frames and stack the results.
 
     Raises:
         DataError: The neighbour lists are shorter than the model's cutoff.
     """
     if frames.cutoff < model.cutoff:
-        raise DataError(
-            f"neighbour lists to {frames.cutoff} Å are too short for a cutoff of {model.cutoff} Å"
-        )
+        raise DataError(f"neighbour lists to {frames.cutoff} Å are too short for a cutoff of {model.cutoff} Å")
     energy_function = model.energy_function
     theta = jnp.asarray(model.theta if theta is None else theta, dtype=jnp.float64)
     species = jnp.asarray(frames.species)

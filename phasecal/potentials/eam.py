@@ -207,9 +207,7 @@ class EamModel(Model):
             density=setfl.density,
             embedding=setfl.embedding,
             train=counts,
-            pair_starts=tuple(
-                WALL * (distances[i] + distances[j]) / 2 for i in range(n) for j in range(i + 1)
-            ),
+            pair_starts=tuple(WALL * (distances[i] + distances[j]) / 2 for i in range(n) for j in range(i + 1)),
             crystal_densities=tuple(crystals),
             embedding_windows=tuple((low * rho, min(high * rho, largest)) for rho in crystals),
         )
@@ -233,9 +231,7 @@ class EamModel(Model):
     @property
     def pair_labels(self) -> tuple[str, ...]:
         """Names of the pairs in the order of :attr:`pair`, e.g. ``Cu-Cu``."""
-        return tuple(
-            f"{self.elements[j]}-{self.elements[i]}" for i in range(len(self.elements)) for j in range(i + 1)
-        )
+        return tuple(f"{self.elements[j]}-{self.elements[i]}" for i in range(len(self.elements)) for j in range(i + 1))
 
     @property
     def config(self) -> dict[str, Any]:
@@ -259,9 +255,7 @@ class EamModel(Model):
         return {"theta": self.theta, "pair": self.pair, "density": self.density, "embedding": self.embedding}
 
     @classmethod
-    def from_arrays(
-        cls, config: Mapping[str, Any], arrays: Mapping[str, FLOAT], parent: str | None = None
-    ) -> Self:
+    def from_arrays(cls, config: Mapping[str, Any], arrays: Mapping[str, FLOAT], parent: str | None = None) -> Self:
         """Rebuild a model from its config and arrays."""
         return cls(
             elements=tuple(config["elements"]),
@@ -295,9 +289,7 @@ class EamModel(Model):
             high, low = max(donor, receiver), min(donor, receiver)
             start, scale = self.pair_starts[high * (high + 1) // 2 + low], self.crystal_densities[receiver]
             densities.append(cubic_bsplines(r, start, self.cutoff, self.train["density"]) * scale)
-        embeddings = [
-            cubic_bsplines(rho, *window, self.train["embedding"]) for window in self.embedding_windows
-        ]
+        embeddings = [cubic_bsplines(rho, *window, self.train["embedding"]) for window in self.embedding_windows]
         return EamEnergy(
             pair=jnp.asarray(self.pair),
             density=jnp.asarray(self.density),

@@ -43,15 +43,11 @@ def select_elements(setfl: Setfl, elements: Sequence[str]) -> Setfl:
 def trim_cutoff(setfl: Setfl, cutoff: float) -> Setfl:
     """Taper φ and ρ to zero at a shorter cutoff with 1 − 10x³ + 15x⁴ − 6x⁵ (C² at both ends)."""
     if not TAPER < cutoff <= setfl.cutoff:
-        raise InputError(
-            f"{setfl.source}: cannot trim to {cutoff} Å; the cutoff of the file is {setfl.cutoff} Å"
-        )
+        raise InputError(f"{setfl.source}: cannot trim to {cutoff} Å; the cutoff of the file is {setfl.cutoff} Å")
     n_r = min(setfl.pair.shape[1], int(np.ceil(cutoff / setfl.dr)) + 1)
     x = np.clip((setfl.dr * np.arange(n_r) - (cutoff - TAPER)) / TAPER, 0.0, 1.0)
     taper = 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
-    return replace(
-        setfl, cutoff=cutoff, pair=setfl.pair[:, :n_r] * taper, density=setfl.density[:, :n_r] * taper
-    )
+    return replace(setfl, cutoff=cutoff, pair=setfl.pair[:, :n_r] * taper, density=setfl.density[:, :n_r] * taper)
 
 
 def neighbor_distance(setfl: Setfl, index: int) -> float:
@@ -73,7 +69,5 @@ def crystal_density(setfl: Setfl, index: int) -> float:
     first, distances = neighbour_list("id", crystal, setfl.cutoff)
     row = index * len(setfl.elements) + index if setfl.style == "fs" else index
     return float(
-        np.interp(
-            distances[first == 0], setfl.dr * np.arange(setfl.density.shape[1]), setfl.density[row]
-        ).sum()
+        np.interp(distances[first == 0], setfl.dr * np.arange(setfl.density.shape[1]), setfl.density[row]).sum()
     )

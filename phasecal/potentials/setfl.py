@@ -76,9 +76,7 @@ class _Reader:
         self.path = path
         self.comments = lines[:3]
         self.lines = [
-            (number, tokens)
-            for number, line in enumerate(lines[3:], start=4)
-            if (tokens := line.split("#")[0].split())
+            (number, tokens) for number, line in enumerate(lines[3:], start=4) if (tokens := line.split("#")[0].split())
         ]
         self.next = 0
 
@@ -136,9 +134,7 @@ def read_setfl(path: str | Path) -> Setfl:
         InputError: The file is missing or broken; the message names file and line.
     """
     reader = _Reader(Path(path))
-    if any(
-        "UNITS:" in line and line.split("UNITS:")[1].split()[:1] != ["metal"] for line in reader.comments[:1]
-    ):
+    if any("UNITS:" in line and line.split("UNITS:")[1].split()[:1] != ["metal"] for line in reader.comments[:1]):
         raise reader.error("only files in units metal (eV, Å) can be read", line=1)
     elements = _elements(reader)
     n_rho, drho, n_r, dr, cutoff = _grid(reader)
@@ -154,9 +150,7 @@ def read_setfl(path: str | Path) -> Setfl:
         if element == elements[0] and n > 1 and reader.next_is_number():
             per_element = n
         density += [reader.table(n_r, f"rho(r) of {element} at {other}") for other in elements[1:per_element]]
-    pair = [
-        reader.table(n_r, f"r*phi(r) of {elements[i]}-{elements[j]}") for i in range(n) for j in range(i + 1)
-    ]
+    pair = [reader.table(n_r, f"r*phi(r) of {elements[i]}-{elements[j]}") for i in range(n) for j in range(i + 1)]
     return Setfl(
         style="fs" if per_element > 1 else "alloy",
         elements=elements,

@@ -149,6 +149,11 @@ def test_trimmed_cutoff_is_smooth_and_reported():
     assert np.abs(np.diff(curvature[tables["r"][:-2] > 5.0])).max() < 2e-3
 
 
+def test_an_integer_cutoff_is_the_same_model():
+    whole, real = (potential("Cu_zhou.eam.alloy", cutoff=cutoff) for cutoff in (6, 6.0))
+    assert whole.hash == real.hash
+
+
 @pytest.mark.parametrize("cutoff", [0.3, 10.0, float("nan")])
 def test_impossible_cutoffs_are_refused(cutoff):
     with pytest.raises(InputError, match=r"cannot trim to .* the cutoff of the file is 9\.0375"):
