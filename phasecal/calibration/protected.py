@@ -77,36 +77,27 @@ class ColdProtection:
         """Unit of each value."""
         return [unit for rows in self.original for unit in rows.units]
 
-    def values(self, theta: FloatArray) -> FloatArray:
-        """Return the values at θ, shape (n_rows,), in :attr:`units`."""
-        return np.concatenate([rows.values for rows in self._rows(theta)])
-
-    def deviation(self, theta: FloatArray) -> FloatArray:
-        """Return values at θ minus original values, in tolerances, shape (n_rows,)."""
-        before = np.concatenate([rows.values for rows in self.original])
-        return np.asarray((self.values(theta) - before) / self._tolerances)
-
-    def jacobian(self, theta: FloatArray) -> FloatArray:
-        """Return the derivatives of :meth:`deviation`, shape (n_rows, n_parameters)."""
-        return np.concatenate([rows.jacobian for rows in self._rows(theta)]) / self._tolerances[:, None]
+    def deviation(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return deviations and their Jacobian (see :class:`~phasecal.difftre.problem.Protection`)."""
+        tolerances = np.array([TOLERANCES[unit] for unit in self.units])
+        rows = self._rows(theta)
+        change = _values(rows) - _values(self.original)
+        jacobian = np.concatenate([row.jacobian for row in rows])
+        return np.asarray(change / tolerances), np.asarray(jacobian / tolerances[:, None])
 
     def worst(self, deviation: FloatArray) -> str:
         """Say which value deviates most, and by how much."""
         row = int(np.abs(deviation).argmax())
-        return f"{self.names[row]} is off by {deviation[row] * self._tolerances[row]:.2g} {self.units[row]}"
+        unit = self.units[row]
+        return f"{self.names[row]} is off by {deviation[row] * TOLERANCES[unit]:.2g} {unit}"
 
     def report(self, theta: FloatArray) -> list[dict[str, Any]]:
         """Return each value under the original model and at θ."""
-        before = np.concatenate([rows.values for rows in self.original])
+        before, after = _values(self.original), _values(self._rows(theta))
         return [
             {"name": name, "value_before": float(old), "value_after": float(new), "unit": unit}
-            for name, old, new, unit in zip(self.names, before, self.values(theta), self.units, strict=True)
+            for name, old, new, unit in zip(self.names, before, after, self.units, strict=True)
         ]
-
-    @property
-    def _tolerances(self) -> FloatArray:
-        """Tolerance of each value in its unit."""
-        return np.array([TOLERANCES[unit] for unit in self.units])
 
     def _rows(self, theta: FloatArray) -> list[ProtectedRows]:
         """Return values and derivatives of every structure at θ."""
@@ -116,18 +107,30 @@ class ColdProtection:
         ]
 
 
-def cold_properties(model: Model, entry: Protected) -> dict[str, Any]:
+def _values(rows: Sequence[ProtectedRows]) -> FloatArray:
+    """Return the values of all structures, shape (n_rows,)."""
+    return np.concatenate([row.values for row in rows])
+
+
+def cold_properties(model: Model, entry: Protected, reference: ColdState) -> dict[str, Any]:
     """Return what a structure is like at rest under a model.
+
+    Args:
+        model: The model.
+        entry: The structure.
+        reference: It at rest under the original model, where the relaxation starts.
 
     Returns:
         ``cell_a`` (edges of the conventional cell, Å), ``energy_ev`` and ``volume_a3`` per atom; for a phase
         also ``elastic_gpa`` by name of the constant.
     """
     conventional = crystal(entry.structure)
-    state = relax(model, conventional)
-    deformation = np.linalg.solve(primitive(conventional).cell.array, state.atoms.cell.array)
+    state = relax(model, reference.atoms)
+    cell = conventional.cell.array
+    for before, after in ((conventional, reference.atoms), (reference.atoms, state.atoms)):
+        cell = cell @ np.linalg.solve(primitive(before).cell.array, after.cell.array)
     properties: dict[str, Any] = {
-        "cell_a": np.linalg.norm(conventional.cell.array @ deformation, axis=1).tolist(),
+        "cell_a": np.linalg.norm(cell, axis=1).tolist(),
         "energy_ev": state.energy_per_atom_ev,
         "volume_a3": state.volume_per_atom,
     }

@@ -89,15 +89,7 @@ def run(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
         },
         "protected": [] if protection is None else protection.report(step.theta),
         "force_rms_change_ev_a": _force_change(library.models[0], following, _few(links)),
-        "cold": {
-            entry.name: {
-                "kind": entry.kind,
-                "original": cold_properties(library.models[0], entry),
-                "current": cold_properties(model, entry),
-                "next": cold_properties(following, entry),
-            }
-            for entry in task.protect
-        },
+        "cold": {} if protection is None else _cold(protection, library.models[0], model, following),
     }
 
 
@@ -186,6 +178,18 @@ def _force_change(before: Model, after: Model, batches: Sequence[Frames]) -> flo
     """Return the root mean square change of a force component, eV/Å, mean over phases."""
     changes = [forces(after, frames) - forces(before, frames) for frames in batches]
     return math.sqrt(float(np.mean([np.mean(np.square(change)) for change in changes])))
+
+
+def _cold(protection: ColdProtection, original: Model, current: Model, following: Model) -> dict[str, Any]:
+    """Return what each protected structure is like at rest under three models."""
+    models = {"original": original, "current": current, "next": following}
+    return {
+        entry.name: {
+            "kind": entry.kind,
+            **{name: cold_properties(model, entry, reference) for name, model in models.items()},
+        }
+        for entry, reference in zip(protection.entries, protection.references, strict=True)
+    }
 
 
 def _target_result(estimate: BoundaryEstimate, forecast_ev: float, forecast_sigma_ev: float) -> dict[str, Any]:

@@ -156,11 +156,12 @@ class Target:
 class Protection(Protocol):
     """Values that must not change."""
 
-    def deviation(self, theta: FloatArray) -> FloatArray:
-        """Return the values at θ minus the original values, in units of their tolerances, shape (n_rows,)."""
+    def deviation(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return values at θ minus original values, and their derivatives by θ, in units of their tolerances.
 
-    def jacobian(self, theta: FloatArray) -> FloatArray:
-        """Return the derivatives of :meth:`deviation`, shape (n_rows, n_parameters)."""
+        Returns:
+            Deviations, shape (n_rows,), and Jacobian, shape (n_rows, n_parameters).
+        """
 
     def worst(self, deviation: FloatArray) -> str:
         """Name the value that deviates most."""

@@ -73,9 +73,12 @@ class GaussNewton:
         for _ in range(_MAX_SHRINK):
             aim = fraction * residuals - wanted @ restoring
             change = restoring + space.wanted(wanted, aim, covariance, prior)
-            change, n_corrections = _restore(problem, space, change)
-            n_solves += 1 + n_corrections
             moved = problem.moved(problem.theta + change)
+            n_solves += 1
+            if max(m.spread for m in moved) <= self.max_sd:
+                change, n_corrections = _restore(problem, change)
+                moved = problem.moved(problem.theta + change)
+                n_solves += n_corrections
             largest = max(m.spread for m in moved)
             if largest <= self.max_sd:
                 return outcome(problem, moved, fraction, n_solves)
@@ -118,7 +121,7 @@ class Adam:
                 f"no update of Adam keeps the effective fraction of the frames above {self.n_eff_floor:g}; "
                 "sample more frames"
             )
-        change, _ = _restore(problem, space, end[0].theta - problem.theta)
+        change, _ = _restore(problem, end[0].theta - problem.theta)
         end = problem.moved(problem.theta + change)
         before = np.linalg.norm([target.delta_g_ev for target in problem.targets])
         after = np.linalg.norm(_delta_g(problem, end))
@@ -145,19 +148,19 @@ def _space(problem: Problem) -> tuple[MinimalChange, FloatArray]:
     """Return the space of changes, and the present deviation of the protected values."""
     if problem.protection is None:
         return MinimalChange.build(problem.metric, np.zeros((0, len(problem.theta)))), np.zeros(0)
-    rows = problem.protection.jacobian(problem.theta)
-    return MinimalChange.build(problem.metric, rows), problem.protection.deviation(problem.theta)
+    deviation, rows = problem.protection.deviation(problem.theta)
+    return MinimalChange.build(problem.metric, rows), deviation
 
 
-def _restore(problem: Problem, space: MinimalChange, change: FloatArray) -> tuple[FloatArray, int]:
-    """Correct a change until every protected value, re-evaluated, is back within its tolerance."""
+def _restore(problem: Problem, change: FloatArray) -> tuple[FloatArray, int]:
+    """Correct a change by Newton's method until every protected value is back within its tolerance."""
     if problem.protection is None:
         return change, 0
     for n_iterations in range(_MAX_RESTORE):
-        deviation = problem.protection.deviation(problem.theta + change)
+        deviation, rows = problem.protection.deviation(problem.theta + change)
         if np.abs(deviation).max() <= 1.0:
             return change, n_iterations
-        change = change + space.exact(-deviation)
+        change = change + MinimalChange.build(problem.metric, rows).exact(-deviation)
     raise ConvergenceError(
         f"protected values did not come back to those of the original model in {_MAX_RESTORE} corrections "
         f"({problem.protection.worst(deviation)}); protect fewer structures or train more parameters"
