@@ -47,7 +47,9 @@ def trim_cutoff(setfl: Setfl, cutoff: float) -> Setfl:
     n_r = min(setfl.pair.shape[1], int(np.ceil(cutoff / setfl.dr)) + 1)
     x = np.clip((setfl.dr * np.arange(n_r) - (cutoff - TAPER)) / TAPER, 0.0, 1.0)
     taper = 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
-    return replace(setfl, cutoff=cutoff, pair=setfl.pair[:, :n_r] * taper, density=setfl.density[:, :n_r] * taper)
+    return replace(
+        setfl, cutoff=float(cutoff), pair=setfl.pair[:, :n_r] * taper, density=setfl.density[:, :n_r] * taper
+    )
 
 
 def neighbor_distance(setfl: Setfl, index: int) -> float:
