@@ -79,7 +79,8 @@ class CoexistenceWorkChain(WorkChain):
         anchor = analyse_coexistence(**nodes)
         stages = self.ctx.parameters["stages"]
         last = self.ctx.stage == len(stages) - 1
-        usable = anchor["accepted"] or (not last and anchor["coexisting"])
+        # A search only has to come near: one replica that kept both phases is enough for it.
+        usable = anchor["accepted"] or (not last and anchor["temperature_k"] is not None)
         if usable:
             self.ctx.temperature_k = anchor["temperature_k"]
             self.ctx.stage += 1
