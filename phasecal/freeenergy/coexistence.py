@@ -25,7 +25,7 @@ from phasecal.errors import ConvergenceError, DataError, InputError
 from phasecal.observables.ensemble import (
     Thermo,
     average,
-    configurational_temperature,
+    ensemble_temperature,
     not_finite,
     off_target,
     wrong_degrees_of_freedom,
@@ -154,11 +154,13 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
 
     Raises:
         InputError: The task is not a coexistence task.
-        DataError: There are too few frames or lines after the discarded part.
+        DataError: Sample and series do not belong together, or the run ends within the discarded part.
     """
     checked = validate_task(task)
     if not isinstance(checked, CoexistenceTask):
         raise InputError(f"expected a task of kind coexistence, got {checked.kind}")
+    if not np.isin(sample.steps, thermo["step"]).all():
+        raise DataError(f"sample {sample.phase}: frames at steps that the series does not have")
     cell = crystal(checked.structure)
     box = two_phase_repeats(cell, checked.n_lateral, checked.n_normal)
     fraction = solid_fraction(sample, bragg_vectors(cell, box, in_plane=True)).fraction
@@ -169,7 +171,7 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
     kept = thermo["step"] * checked.timestep_fs / 1000 >= discard_ps
     if np.sum(kept) < 4:
         raise DataError(f"the run ends within the {discard_ps:.1f} ps that are left out; it needs to be longer")
-    series_k = configurational_temperature(thermo, checked.timestep_fs, sample.n_atoms)[kept]
+    series_k = ensemble_temperature(thermo, checked.timestep_fs, sample.n_atoms)[kept]
     temperature = average("temperature", series_k)[0] if outcome == "coexisting" else None
     stress, stress_missing = average("stress", ((thermo["pxx"] + thermo["pyy"]) / 2 - thermo["pzz"])[kept])
     pressure, _ = average("pressure", thermo["pzz"][kept])
