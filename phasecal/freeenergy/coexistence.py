@@ -109,7 +109,7 @@ class CoexistenceResult:
         sigma_k: Its 68 % half-width, K.
         chi2: Σ (T_i − mean)²/σ_i² over the replicas that have an estimate of their own.
         n_effective: Independent samples in all.
-        coexisting: Every replica kept both phases.
+        coexisting: At least one replica kept both phases: good enough to start the next stage from.
         rejections: Why the result must not be used; empty when it can.
         next_guess_k: Where to start the next attempt, or the next stage.
         replicas: The runs.
@@ -267,7 +267,7 @@ def combine_replicas(replicas: Sequence[Replica]) -> CoexistenceResult:
         sigma_k=None if pooled is None else pooled.sigma,
         chi2=chi_squared(own) if own else 0.0,
         n_effective=0.0 if pooled is None else pooled.n_effective,
-        coexisting=pooled is not None and len(coexisting) == len(replicas),
+        coexisting=pooled is not None,
         rejections=rejections,
         next_guess_k=float(np.mean([replica.next_guess_k for replica in coexisting or replicas])),
         replicas=list(replicas),

@@ -1,4 +1,4 @@
-"""Bulk analysis: a superheated solid that melted while sampled, crystals called liquid, wrong ensembles; RDF, diffusion."""
+"""Bulk analysis: a superheated solid that melted, crystals called liquid, wrong ensembles; RDF and diffusion."""
 
 from __future__ import annotations
 
