@@ -28,9 +28,10 @@ RESTART_GLOB = "state.*.restart"
 
 THERMOSTAT_STEPS = 100
 """Time constant of the thermostat in steps (0.28 ps for Cu)."""
-BAROSTAT_STEPS = {"bulk": 500, "coexistence": 1000}
-"""Time constant of the barostat in steps (1.4 and 2.8 ps for Cu); slow in the two-phase box, where it must
-not drive the interface."""
+BAROSTAT_STEPS = 500
+"""Time constant of the barostat in steps (1.4 ps for Cu)."""
+SLOW_BAROSTAT_STEPS = 1000
+"""The same in the production of a two-phase box, where it must not drive the interface."""
 SOLID_SHARE = 0.45
 """Share of a two-phase box that is kept solid while the rest melts: below one half, because the compressed melt gives
 some of it back to the crystal before the box has expanded."""
@@ -107,7 +108,7 @@ def parameters(task: Task) -> dict[str, int | float | str]:
         "pressure_bar": task.pressure_gpa * BAR_PER_GPA,
         "timestep_ps": timestep_ps,
         "tdamp_ps": THERMOSTAT_STEPS * timestep_ps,
-        "pdamp_ps": BAROSTAT_STEPS[task.kind] * timestep_ps,
+        "pdamp_ps": BAROSTAT_STEPS * timestep_ps,
         "skin": SKIN,
         "barostat": task.barostat,
         "production_steps": task.production_steps,
@@ -118,6 +119,7 @@ def parameters(task: Task) -> dict[str, int | float | str]:
     if isinstance(task, CoexistenceTask):
         seeds = sub_seeds(task.seed, 3)
         return values | {
+            "pdamp_slow_ps": SLOW_BAROSTAT_STEPS * timestep_ps,
             "n_solid": n_solid(start_configuration(task)),
             "start_temperature": task.start_temperature_k,
             "melt_temperature": task.melt_temperature_k,
