@@ -69,7 +69,7 @@ class Replica:
         solid_fraction: Of every frame, shape (n_frames,).
         time_ps: Time of every frame, shape (n_frames,).
         stress_gpa: (p_xx + p_yy)/2 − p_zz.
-        drift_ev: Drift of the conserved enthalpy over the run, eV/atom.
+        drift_ev: Drift of the conserved enthalpy over the run, eV/atom; None when the run blew up.
         next_guess_k: Where to start again if this run was no good.
         seed: Seed of the run.
         rejections: Why it cannot be used; empty when it can.
@@ -81,7 +81,7 @@ class Replica:
     solid_fraction: NDArray[np.float64]
     time_ps: NDArray[np.float64]
     stress_gpa: Estimate | None
-    drift_ev: float
+    drift_ev: float | None
     next_guess_k: float
     seed: int
     rejections: list[str]
@@ -172,30 +172,23 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
     if np.sum(kept) < 4:
         raise DataError(f"the run ends within the {discard_ps:.1f} ps that are left out; it needs to be longer")
     series_k = ensemble_temperature(thermo, checked.timestep_fs, sample.n_atoms)[kept]
-    temperature = average("temperature", series_k)[0] if outcome == "coexisting" else None
     stress, stress_missing = average("stress", ((thermo["pxx"] + thermo["pyy"]) / 2 - thermo["pzz"])[kept])
     pressure, _ = average("pressure", thermo["pzz"][kept])
-    drift_ev = _drift_ev(thermo, checked.pressure_gpa, sample.n_atoms)
-    reasons = [
-        lost,
-        not_finite(thermo),
-        wrong_degrees_of_freedom(thermo, sample.n_atoms),
-        off_target("p_zz", pressure, checked.pressure_gpa, PRESSURE_TOLERANCE_GPA, "GPa"),
-        stress_missing,
-        _stressed(stress),
-        f"the enthalpy drifts by {1e3 * drift_ev:.2g} meV/atom; shorten the time step"
-        if abs(drift_ev) > MAX_DRIFT_EV
-        else None,
-    ]
+    blown_up = not_finite(thermo)
+    drift_ev = None if blown_up else _drift_ev(thermo, checked.pressure_gpa, sample.n_atoms)
+    reasons = [lost, blown_up, wrong_degrees_of_freedom(thermo, sample.n_atoms), _drifting(drift_ev)]
+    if outcome == "coexisting":
+        off_pressure = off_target("p_zz", pressure, checked.pressure_gpa, PRESSURE_TOLERANCE_GPA, "GPa")
+        reasons += [off_pressure, stress_missing, _stressed(stress)]
     return Replica(
         outcome=outcome,
-        temperature_k=temperature,
+        temperature_k=average("temperature", series_k)[0] if outcome == "coexisting" else None,
         series_k=series_k,
         solid_fraction=fraction,
         time_ps=time_ps,
         stress_gpa=stress,
         drift_ev=drift_ev,
-        next_guess_k=guess_k,
+        next_guess_k=guess_k if np.isfinite(guess_k) else checked.start_temperature_k,
         seed=checked.seed,
         rejections=[reason for reason in reasons if reason is not None],
     )
@@ -228,6 +221,13 @@ def _drift_ev(thermo: Thermo, pressure_gpa: float, n_atoms: int) -> float:
     enthalpy = (thermo["etotal"] + pressure_gpa * thermo["volume"] / EV_PER_A3_IN_GPA) / n_atoms
     slope = np.polyfit(thermo["step"], enthalpy, 1)[0]
     return float(slope * (thermo["step"][-1] - thermo["step"][0]))
+
+
+def _drifting(drift_ev: float | None) -> str | None:
+    """Say so when the integrator heats or cools the box."""
+    if drift_ev is None or abs(drift_ev) <= MAX_DRIFT_EV:
+        return None
+    return f"the enthalpy drifts by {1e3 * drift_ev:.2g} meV/atom; shorten the time step"
 
 
 def _stressed(stress: Estimate | None) -> str | None:

@@ -189,9 +189,12 @@ def test_drifting_enthalpy_is_rejected(md):
 
 def test_a_blown_up_run_is_rejected(md):
     def blown_up(thermo):
-        thermo["pe"][-1] = np.nan
+        for column in ("temp", "pe", "etotal", "pxx"):
+            thermo[column][-1] = np.nan
 
-    assert any("pe not finite" in reason for reason in replica(md, change=blown_up).rejections)
+    found = replica(md, change=blown_up)
+    assert any("temp, pe, etotal, pxx not finite" in reason for reason in found.rejections)
+    json.dumps(combine_replicas([found]).to_dict(), allow_nan=False)
 
 
 def test_replicas_that_disagree_are_rejected(md):
