@@ -65,7 +65,7 @@ class Step(Section):
     """Limits of one step in the parameters."""
 
     max_sd: float = Field(gt=0, le=20, description="the largest sd of the reduced energy change, such as 2.0")
-    min_overlap: float = Field(gt=0, lt=1, description="the smallest overlap of consecutive models, such as 0.1")
+    min_overlap: float = Field(gt=0, lt=0.5, description="the smallest overlap of consecutive models, such as 0.1")
     enthalpy_tolerance: float = Field(gt=0, le=10, description="a relative tolerance of ΔH, such as 0.1")
     volume_tolerance: float = Field(gt=0, le=10, description="a relative tolerance of ΔV, such as 0.1")
     learning_rate: float = Field(gt=0, le=10, description="the learning rate of Adam, such as 0.002")
