@@ -39,6 +39,7 @@ def run_task(path: str | Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such task file")
     result = path.parent / RESULT_FILE
+    result.unlink(missing_ok=True)
     try:
         task = _read(path)
         outcome = _function(path, task)(path.parent, task)

@@ -32,10 +32,7 @@ class Oscillators:
 
     def sample(self, rng, n_k):
         return np.concatenate(
-            [
-                rng.normal(x, k**-0.5, n)
-                for x, k, n in zip(self.centres, self.stiffness, n_k, strict=True)
-            ]
+            [rng.normal(x, k**-0.5, n) for x, k, n in zip(self.centres, self.stiffness, n_k, strict=True)]
         )
 
     def u_kn(self, x):
@@ -131,9 +128,7 @@ def test_mbar_covariance_agrees_with_a_bootstrap():
     starts = np.concatenate([[0], np.cumsum(n_k)[:-1]])
     copies = []
     for _ in range(60):
-        frames = np.concatenate(
-            [start + rng.integers(0, n, n) for start, n in zip(starts, n_k, strict=True)]
-        )
+        frames = np.concatenate([start + rng.integers(0, n, n) for start, n in zip(starts, n_k, strict=True)])
         copies.append(mbar(u_kn[:, frames], n_k).f_k)
     ratio = np.std(copies, axis=0, ddof=1)[1:] / np.sqrt(np.diag(result.covariance))[1:]
     assert (np.abs(np.log(ratio)) < np.log(1.4)).all()
@@ -191,7 +186,5 @@ def test_pymbar_is_silent_and_loaded_late():
         "rng = np.random.default_rng(1)\n"
         "bar(rng.normal(0.5, 1, 50), rng.normal(0.5, 1, 50))\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == result.stderr == ""

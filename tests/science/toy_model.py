@@ -1,8 +1,9 @@
 """An exactly solvable model with two phases, for tests of everything between frames and a calibrated model.
 
 U = N w(x) + c(x) Σ cos(2π s), with x = ln(V/N) and the fractional coordinates s of all atoms;
-w(x) = double well + Σ θ_j b_j(x), c(x) = c₀ + γ Σ θ_j b_j(x), b_j Gaussians. The coordinates are von Mises distributed given V,
-so G of each phase is an integral over V alone, and samples can be drawn exactly. ``fcc`` is the dense well, ``liquid`` the wide one.
+w(x) = double well + Σ θ_j b_j(x), c(x) = c₀ + γ Σ θ_j b_j(x), b_j Gaussians. The coordinates are von Mises
+distributed given V, so G of each phase is an integral over V alone, and samples can be drawn exactly. ``fcc`` is
+the dense well, ``liquid`` the wide one.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def basis(x, xp):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class ToyEnergy:
-    """The energy as a pytree (the offset is its only array)."""
+    """The energy as a pytree; ``offset`` is added per atom and changes nothing physical."""
 
     offset: jax.Array
 
@@ -55,7 +56,8 @@ class ToyEnergy:
         correction = basis(x, jnp) @ theta
         fractional = positions @ jnp.linalg.inv(cell)
         field = FIELD + COUPLING * correction
-        return n_atoms * (wells(x, jnp) + correction + self.offset) + field * jnp.cos(2 * jnp.pi * fractional).sum()
+        bulk = n_atoms * (wells(x, jnp) + correction + self.offset)
+        return bulk + field * jnp.cos(2 * jnp.pi * fractional).sum()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,6 +65,7 @@ class ToyModel(Model):
     """The family ``toy``."""
 
     family = "toy"
+    offset: float = 0.0
 
     @property
     def parameter_names(self):
@@ -73,23 +76,25 @@ class ToyModel(Model):
         return {"elements": list(self.elements)}
 
     def arrays(self):
-        return {"theta": self.theta, "offset": np.zeros(())}
+        return {"theta": self.theta, "offset": np.array(self.offset)}
 
     @classmethod
     def from_arrays(cls, config, arrays, parent=None):
-        return cls(elements=tuple(config["elements"]), cutoff=3.0, masses={"Cu": 63.5}, theta=arrays["theta"], parent=parent)
+        return make_model(arrays["theta"], float(arrays["offset"]), parent)
 
     @cached_property
     def energy_function(self):
-        return ToyEnergy(jnp.zeros(()))
+        return ToyEnergy(jnp.array(self.offset))
 
     def export_lammps(self, folder):
         raise NotImplementedError
 
 
-def make_model(theta=None):
+def make_model(theta=None, offset=0.0, parent=None):
+    """Return a toy model; all parameters are 0 unless given."""
     theta = np.zeros(len(CENTRES)) if theta is None else theta
-    return ToyModel(elements=("Cu",), cutoff=3.0, masses={"Cu": 63.5}, theta=theta)
+    masses = {"Cu": 63.5}
+    return ToyModel(elements=("Cu",), cutoff=3.0, masses=masses, theta=theta, parent=parent, offset=offset)
 
 
 class Exact:
