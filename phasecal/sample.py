@@ -65,17 +65,18 @@ class Sample:
     @property
     def n_frames(self) -> int:
         """Number of frames."""
-        return self.positions.shape[0]
+        return int(self.positions.shape[0])
 
     @property
     def n_atoms(self) -> int:
         """Number of atoms."""
-        return self.positions.shape[1]
+        return int(self.positions.shape[1])
 
     @property
     def volumes(self) -> NDArray[np.float64]:
         """Cell volumes, Å³, shape (n_frames,)."""
-        return np.abs(np.linalg.det(self.cells))
+        volumes: NDArray[np.float64] = np.abs(np.linalg.det(self.cells))
+        return volumes
 
     def save(self, file: str | Path | IO[bytes]) -> None:
         """Write the sample as npz (no pickle)."""

@@ -1,0 +1,1 @@
+"""What a trajectory shows: averages with intervals, order, structure, and the crystal at rest."""
