@@ -36,8 +36,8 @@ from phasecal.sample import Sample
 from phasecal.structures.crystals import crystal, two_phase_repeats
 from phasecal.units import EV_PER_A3_IN_GPA
 
-SOLID_WINDOW = (0.2, 0.8)
-"""Solid fraction that both phases need to be thick enough, in every frame."""
+SOLID_WINDOW = (0.2, 0.7)
+"""Solid fraction at which both layers are thick enough, in every frame: a thin liquid freezes above T_m."""
 DISCARD_PS = 5.0
 DISCARD_SHARE = 0.1
 """The larger of 5 ps and a tenth of the run is left out: the heat flow after setting the box up."""

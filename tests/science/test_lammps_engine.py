@@ -98,7 +98,7 @@ def test_the_solid_part_of_a_two_phase_box_is_the_lower_planes(md):
     box = start_configuration(task)
     n_solid = parameters(task)["n_solid"]
     heights = box.positions[:, 2]
-    assert n_solid == 9 * 18
+    assert n_solid == 8 * 18
     assert heights[:n_solid].max() < heights[n_solid:].min()
 
 

@@ -32,9 +32,10 @@ BAROSTAT_STEPS = 500
 """Time constant of the barostat in steps (1.4 ps for Cu)."""
 SLOW_BAROSTAT_STEPS = 1000
 """The same in the production of a two-phase box, where it must not drive the interface."""
-SOLID_SHARE = 0.45
-"""Share of a two-phase box that is kept solid while the rest melts: below one half, because the compressed melt gives
-some of it back to the crystal before the box has expanded."""
+SOLID_SHARE = 0.38
+"""Share of a two-phase box that is kept solid while the rest melts. The compressed melt gives some of it back to the
+crystal before the box has expanded, and the liquid needs to be the thicker layer: below some 15 Å between two halves
+of one crystal it freezes although it is above T_m."""
 SKIN = 1.0
 """Extra distance of the neighbour list, Å."""
 
@@ -94,7 +95,7 @@ def start_configuration(task: Task) -> Atoms:
 
 
 def n_solid(box: Atoms) -> int:
-    """Number of atoms, from the bottom of a box sorted along z, that stay solid: whole planes, about 45 %."""
+    """Number of atoms, from the bottom of a box sorted along z, that stay solid: whole planes, about 38 %."""
     heights = box.positions[:, 2].round(6)
     planes = np.unique(heights)
     return int(np.sum(heights < planes[max(1, round(SOLID_SHARE * len(planes)))]))
