@@ -122,8 +122,8 @@ def choose_anchor(library: Library, task: CalibrationStepTask, target: TargetSta
             return index, anchor
     raise DataError(
         f"no anchor of {'|'.join(target.phases)} at {target.pressure_gpa:g} GPa leads to "
-        f"{target.temperature_k:g} K: sample both "
-        f"phases there under the model of an anchor (model {of_boundary[-1][1].model})"
+        f"{target.temperature_k:g} K: sample both phases there under the model of an anchor (model "
+        f"{of_boundary[-1][1].model})"
     )
 
 
@@ -182,8 +182,7 @@ def _estimate(
     if h - g <= 0:
         raise PhaseError(
             f"{'|'.join(target.phases)} at {t:g} K: ΔS is not positive (ΔH {1e3 * h:.1f}, ΔG {1e3 * g:.1f} "
-            "meV/atom); "
-            "the boundary is too far from the target: work at a temperature nearer to it first"
+            "meV/atom); the boundary is too far from the target: work at a temperature nearer to it first"
         )
     slope = t / (h - g) ** 2
     error = delta_g.scaled(slope * h) - delta_h.scaled(slope * g)
@@ -198,8 +197,8 @@ def _delta_h(library: Library, target: TargetState, temperature_k: float, model:
     delta_h = library.enthalpy(high, model) - library.enthalpy(low, model)
     if delta_h.value <= 2 * delta_h.sigma:
         raise PhaseError(
-            f"{'|'.join(target.phases)} at {temperature_k:g} K, model {model}: "
-            f"ΔH is {1e3 * delta_h.value:.2f} ± {1e3 * delta_h.sigma:.2f} meV/atom, but must be positive: "
-            "the phases look swapped (the low-temperature phase comes first), or one is not what it is called"
+            f"{'|'.join(target.phases)} at {temperature_k:g} K, model {model}: ΔH is "
+            f"{1e3 * delta_h.value:.2f} ± {1e3 * delta_h.sigma:.2f} meV/atom, but must be positive: the "
+            "phases look swapped (the low-temperature phase comes first), or one is not what it is called"
         )
     return delta_h

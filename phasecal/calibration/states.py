@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from phasecal.calibration.schema import CalibrationStepTask, SampleFile
 from phasecal.calibration.uncertain import Uncertain
-from phasecal.errors import ConvergenceError, DataError
+from phasecal.errors import ConvergenceError, DataError, InputError
 from phasecal.freeenergy.overlap import subsample
 from phasecal.observables.statistics import Estimate, mean_with_error, statistical_inefficiency
 from phasecal.potentials.base import Frames, Model, energies, frames_from_sample, load_model
@@ -129,10 +129,13 @@ class Library:
         """Read the files of a task and check that they belong together.
 
         Raises:
+            InputError: The models have no parameters to calibrate.
             DataError: A file is missing or broken, models differ in more than their parameters, or a sample
                 was made by another model than the task says.
         """
         models = tuple(load_model(folder / name) for name in task.models)
+        if not models[0].parameter_names:
+            raise InputError(f"{task.models[0]} has no parameters to calibrate; train some of its functions")
         for name, model in zip(task.models, models, strict=True):
             if _structure(model) != _structure(models[0]):
                 raise DataError(f"{name} differs from {task.models[0]} in more than its parameters")
@@ -236,8 +239,7 @@ def check_energies(source: Source, printed: FloatArray, computed: FloatArray) ->
     if not worst <= ENERGY_TOLERANCE_EV:
         raise DataError(
             f"{source.file}: the printed energies of {source.state} differ by up to {worst:.2g} eV/atom from "
-            "those of model "
-            f"{source.model}; the engine did not run this model as phasecal computes it"
+            f"those of model {source.model}; the engine did not run this model as phasecal computes it"
         )
 
 
@@ -248,8 +250,7 @@ def _load_source(folder: Path, entry: SampleFile, models: tuple[Model, ...]) -> 
     if sample.model_hash != model.hash:
         raise DataError(
             f"{entry.file}: made by model {sample.model_hash[:12]}, but the task says by model "
-            f"{entry.model}, which is "
-            f"{model.hash[:12]}"
+            f"{entry.model}, which is {model.hash[:12]}"
         )
     if sample.elements != model.elements:
         raise DataError(f"{entry.file}: its elements are {sample.elements}, those of the model {model.elements}")

@@ -70,8 +70,7 @@ class MinimalChange:
         if rank == n_parameters:
             raise InputError(
                 f"the {len(rows)} protected values fix all {n_parameters} parameters, so nothing is left to "
-                "calibrate with; "
-                "train more parameters or protect fewer structures"
+                "calibrate with; train more parameters or protect fewer structures"
             )
         return cls(inverse_root, rows, scales, vectors[rank:].T)
 

@@ -97,12 +97,16 @@ class Moved:
     @property
     def enthalpy_ev(self) -> float:
         """Mean U + PV, eV/atom."""
-        return float(self.weights @ self._enthalpies) / self.state.n_atoms
+        return self._mean(self._enthalpies) / self.state.n_atoms
 
     @property
     def volume_a3(self) -> float:
         """Mean volume, Å³/atom."""
-        return float(self.weights @ self.state.volumes) / self.state.n_atoms
+        return self._mean(self.state.volumes) / self.state.n_atoms
+
+    def _mean(self, x: FloatArray) -> float:
+        """Return the reweighted mean of one number per frame; OverlapError where the frames do not carry it."""
+        return float(reweighting.reweighted_mean(x, self.delta_u, self.state.temperature_k))
 
     @cached_property
     def rows(self) -> PhaseRows:

@@ -85,8 +85,8 @@ class GaussNewton:
             fraction *= min(0.95, 0.98 * self.max_sd / largest)
         raise OverlapError(
             f"no step keeps sd(βΔU) of every phase within {self.max_sd:g}: restoring the protected values "
-            "alone changes the "
-            "model too much for these frames; the models of this calibration do not share their original"
+            "alone changes the model too much for these frames; the models of this calibration do not share "
+            "their original"
         )
 
 
@@ -180,9 +180,8 @@ def _require_freedom(space: MinimalChange, rows: list[PhaseRows]) -> None:
         if freedom < MIN_FREEDOM:
             raise InputError(
                 f"target {index}: the {len(space.rows)} protected values leave {100 * freedom:.2g} % of the "
-                "parameters' leverage "
-                "on its ΔG, so no affordable change reaches it; train more parameters or protect fewer "
-                "structures"
+                "parameters' leverage on its ΔG, so no affordable change reaches it; train more parameters "
+                "or protect fewer structures"
             )
 
 

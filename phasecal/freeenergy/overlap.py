@@ -178,8 +178,7 @@ def _no_overlap(what: str, overlap: float, least: float) -> str:
     """Say that states do not overlap, and what to do."""
     return (
         f"the overlap of {what} is {overlap:.2g}, below {least:.2g}: their configurations are too different "
-        "to compare; "
-        "sample a state between them, or take smaller steps (lower max_sd)"
+        "to compare; sample a state between them, or take smaller steps (lower max_sd)"
     )
 
 

@@ -1,0 +1,112 @@
+"""A calibration step on real copper, sampled by LAMMPS: a model that melts at its target is left alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from phasecal.campaign.sources import potentials_folder
+from phasecal.engines.lammps import read_output, run_lammps, write_inputs
+from phasecal.errors import DataError
+from phasecal.potentials.base import load_model
+from phasecal.potentials.eam import EamModel
+from phasecal.task import run_task
+
+MELTING_K = 1326.0
+"""Cu of Mishin et al. 2001, two-phase coexistence (PRB 63, 224106: 1327 K)."""
+FCC = {"prototype": "fcc", "elements": ["Cu"], "a": 3.615}
+
+
+def bulk_task(phase):
+    melt = phase == "liquid"
+    return {
+        "schema": 1,
+        "kind": "bulk",
+        "phase": phase,
+        "structure": FCC,
+        "melt": melt,
+        "n_atoms": 256,
+        "temperature_k": MELTING_K,
+        "pressure_gpa": 0.0,
+        "timestep_fs": 2.8,
+        "melt_temperature_k": 2700.0 if melt else None,
+        "melt_steps": 1500 if melt else 0,
+        "equilibration_steps": 1500,
+        "production_steps": 5000,
+        "sample_every": 50,
+        "thermo_every": 50,
+        "restart_every": 5000,
+        "barostat": "iso",
+        "seed": 4711,
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the task, the model and both samples."""
+    folder = tmp_path_factory.mktemp("copper")
+    model = EamModel.from_file(potentials_folder() / "Cu_mishin1.eam.alloy", train={"pair": 8})
+    model.save(folder / "model_0.safetensors")
+    boundary = {"phases": ["fcc", "liquid"], "pressure_gpa": 0.0, "temperature_k": MELTING_K}
+    task = {
+        "schema": 1,
+        "task": "calibration-step",
+        "models": ["model_0.safetensors"],
+        "samples": [{"file": f"{phase}.npz", "model": 0} for phase in ("fcc", "liquid")],
+        "anchors": [{**boundary, "sigma_k": 3.0, "model": 0}],
+        "targets": [{**boundary, "sigma_k": 0.5}],
+        "protect": [{"name": "fcc", "kind": "phase", "structure": FCC}],
+        "tolerance_k": 2.0,
+    }
+    (folder / "task.json").write_text(json.dumps(task))
+    for phase in ("fcc", "liquid"):
+        run = folder / f"run_{phase}"
+        run.mkdir()
+        write_inputs(run, bulk_task(phase), model)
+        run_lammps(run, "bulk")
+        read_output(run, bulk_task(phase), model.hash, model.elements).sample.save(folder / f"{phase}.npz")
+    return folder
+
+
+def test_null_copper_at_its_own_melting_point(folder):
+    run_task(folder / "task.json")
+    result = json.loads((folder / "result.json").read_text())
+    (target,) = result["targets"]
+    assert result["converged"]
+    assert target["temperature_k"] == pytest.approx(MELTING_K, abs=1e-6)
+    assert target["sigma_k"] == pytest.approx(3.0, rel=0.05)
+    assert target["delta_h_ev"] == pytest.approx(0.130, abs=0.015)
+    assert target["delta_v_a3"] > 0.3
+    assert result["force_rms_change_ev_a"] < 1e-3
+    assert max(phase["sd_beta_du"] for phase in result["phases"]) < 0.1
+    before, after = (load_model(folder / name) for name in ("model_0.safetensors", result["model_file"]))
+    assert after.parent == before.hash
+    assert result["cold"]["fcc"]["next"]["cell_a"] == pytest.approx([3.615] * 3, abs=2e-3)
+
+
+def test_a_target_elsewhere_moves_the_model_there_and_keeps_the_crystal(folder):
+    task = json.loads((folder / "task.json").read_text())
+    task["anchors"][0]["temperature_k"] -= 20.0
+    (folder / "away.json").write_text(json.dumps(task))
+    run_task(folder / "away.json")
+    result = json.loads((folder / "result.json").read_text())
+    (target,) = result["targets"]
+    assert not result["converged"]
+    assert target["temperature_k"] == pytest.approx(MELTING_K - 20.0, abs=1.5)
+    assert target["predicted_temperature_k"] == pytest.approx(MELTING_K, abs=4.0)
+    for value in result["protected"]:
+        tolerance = {"eV/atom": 1e-6, "GPa": 1e-3}[value["unit"]]
+        assert abs(value["value_after"] - value["value_before"]) <= tolerance, value["name"]
+
+
+def test_frames_of_another_potential_are_noticed(folder):
+    """The same file name and hash, but the energies printed are those of something else."""
+    task = json.loads((folder / "task.json").read_text())
+    other = load_model(folder / "model_0.safetensors")
+    other.with_theta(other.theta + 0.01).save(folder / "model_1.safetensors")
+    task["models"].append("model_1.safetensors")
+    task["samples"] = [{**sample, "model": 1} for sample in task["samples"]]
+    (folder / "other.json").write_text(json.dumps(task))
+    with pytest.raises(DataError, match="made by model"):
+        run_task(folder / "other.json")
