@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from aiida import orm
-
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
+
 from phasecal.engines import lammps
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "lammps"

@@ -20,6 +20,11 @@ ROOM_TEMPERATURE_K = 300.0
 PHASE_LOST = SampleWorkChain.exit_codes.ERROR_PHASE_LOST.status
 
 
+def anchor_of(boundary: dict) -> dict:
+    """What a calibration step needs to know of a boundary measured or estimated for a model."""
+    return {key: boundary[key] for key in ("phases", "pressure_gpa", "temperature_k", "sigma_k", "model_hash")}
+
+
 class CalibrateWorkChain(WorkChain):
     """Change a model as little as possible so that its boundaries pass through the targets, then verify it."""
 
@@ -119,22 +124,21 @@ class CalibrateWorkChain(WorkChain):
             if not run.is_finished_ok:
                 return self.exit_codes.ERROR_ANCHOR_FAILED.format(message=failure(run))
             transitions[f"target_{i}"] = run.outputs.transition
-            self.ctx.anchors.append(run.outputs.transition)
+            self.ctx.anchors.append(anchor_of(run.outputs.transition.get_dict()))
             self.ctx.samples += [run.outputs.samples.low, run.outputs.samples.high]
         if first:
             self.out("initial", transitions)
         else:
             self.ctx.anchored_again += 1
             self.ctx.converged = False
-        self.plan_stage()
+        self.ctx.stage = self.reachable(self.ctx.anchors[-len(self.ctx.targets) :])
         return None
 
-    def plan_stage(self) -> None:
-        """Set the temperature at which each target is worked on: T_exp, or as near as superheating allows."""
-        latest = self.ctx.anchors[-len(self.ctx.targets) :]
-        self.ctx.stage = [
-            reachable_temperature(target["temperature_k"], anchor["temperature_k"], self.ctx.superheating)
-            for target, anchor in zip(self.ctx.targets, latest, strict=True)
+    def reachable(self, boundaries: list[dict]) -> list[float]:
+        """Temperature at which each target can be worked on, given where the model has its boundaries."""
+        return [
+            reachable_temperature(target["temperature_k"], boundary["temperature_k"], self.ctx.superheating)
+            for target, boundary in zip(self.ctx.targets, boundaries, strict=True)
         ]
 
     # -- rounds ------------------------------------------------------------------------------------------------------
@@ -196,7 +200,7 @@ class CalibrateWorkChain(WorkChain):
             if self.ctx.superheating < self.ctx.settings["min_superheating"]:
                 return self.exit_codes.ERROR_SAMPLE_FAILED.format(message=failure(lost))
             self.report(f"{failure(lost)}; reaching only {100 * self.ctx.superheating:.0f} % beyond the anchor")
-            self.plan_stage()
+            self.ctx.stage = self.reachable(self.ctx.anchors[-len(self.ctx.targets) :])
         return None
 
     def samples_complete(self) -> bool:
@@ -208,7 +212,7 @@ class CalibrateWorkChain(WorkChain):
         self.ctx.round += 1
         parameters = step_parameters(
             self.ctx.campaign,
-            anchors=[node.get_dict() for node in self.ctx.anchors],
+            anchors=self.ctx.anchors,
             model_hashes=[node.model_hash for node in self.ctx.models],
             stage_temperatures_k=self.ctx.stage,
         )
@@ -230,11 +234,28 @@ class CalibrateWorkChain(WorkChain):
         self.report(f"round {self.ctx.round}: {estimates}{', converged' if result['converged'] else ''}")
         self.ctx.result = result
         self.ctx.converged = result["converged"]
+        if self.reach_further(result):
+            return None
         # A fresh anchor is always followed by one correcting step, however small.
         if not result["converged"] or (self.ctx.anchored_again and self.model_is_anchored()):
             self.ctx.converged = False
             self.ctx.models.append(self.ctx.step_job.outputs.model)
         return None
+
+    def reach_further(self, result: orm.Dict) -> bool:
+        """Move the rounds on when they work short of the targets and the current model allows more.
+
+        Where the model has its boundaries now, by the estimate of this round, serves as its anchor from here on: good
+        enough on the way, because a measured anchor near the target replaces it in the end.
+        """
+        stage = self.reachable(result["targets"])
+        if self.at_target() or not (result["converged"] or self.is_at_target(stage)):
+            return False
+        model_hash = self.ctx.models[-1].model_hash
+        self.ctx.anchors += [anchor_of({**target, "model_hash": model_hash}) for target in result["targets"]]
+        self.ctx.stage, self.ctx.converged = stage, False
+        self.report(f"going on at {', '.join(f'{t:.0f} K' for t in stage)}")
+        return True
 
     def model_is_anchored(self) -> bool:
         """Say whether the newest anchor was measured with the current model."""
@@ -242,12 +263,15 @@ class CalibrateWorkChain(WorkChain):
 
     def at_target(self) -> bool:
         """Say whether the rounds work at the experimental temperatures themselves."""
-        return all(abs(s - t["temperature_k"]) < 1e-6 for s, t in zip(self.ctx.stage, self.ctx.targets, strict=True))
+        return self.is_at_target(self.ctx.stage)
+
+    def is_at_target(self, stage: list[float]) -> bool:
+        """Say whether the temperatures of a stage are the experimental ones."""
+        return all(abs(s - t["temperature_k"]) < 1e-6 for s, t in zip(stage, self.ctx.targets, strict=True))
 
     def should_anchor_again(self) -> bool:
         """Say whether the converged model needs a fresh anchor near the target."""
-        enough = self.ctx.anchored_again >= self.ctx.settings["reanchors"] and self.at_target()
-        return self.ctx.converged and not enough
+        return self.ctx.converged and self.ctx.anchored_again < self.ctx.settings["reanchors"]
 
     # -- verification ------------------------------------------------------------------------------------------------
 
