@@ -1,14 +1,13 @@
 """ΔG of every target under the current model: anchor, Gibbs–Helmholtz, and one MBAR per phase.
 
-An anchor says where ΔG of model a vanishes. ΔG of that model at the target follows from the enthalpies of its
-samples (freeenergy/carry.py); from there to the current model leads, for each phase, the change of G between
-models at the target's T and P (freeenergy/overlap.py; the models in between are the bridges). The newest
-anchor is used whose model was sampled at the target.
+An anchor says where ΔG of model a vanishes. ΔG of that model at the target follows from the enthalpies of its samples
+(freeenergy/carry.py); from there to the current model leads, for each phase, the change of G between models at the
+target's T and P (freeenergy/overlap.py; the models in between are the bridges). The newest anchor is used whose model
+was sampled at the target.
 
-Signs: Δ is (high-temperature phase) − (low-temperature phase), per atom. ΔS = (ΔH − ΔG)/T, and the boundary
-    of the current model
-is at T + ΔG/ΔS, exact when ΔC_p is small over the distance. Errors are named after their sources
-(calibration/uncertain.py); correlation between a sample's mean enthalpy and its share in MBAR is neglected.
+Signs: Δ is (high-temperature phase) − (low-temperature phase), per atom. ΔS = (ΔH − ΔG)/T, and the boundary of the
+current model is at T + ΔG/ΔS, exact when ΔC_p is small over the distance. Errors are named after their sources
+(calibration/uncertain.py); the correlation between a sample's mean enthalpy and its share in MBAR is neglected.
 """
 
 from __future__ import annotations
@@ -114,16 +113,15 @@ def choose_anchor(library: Library, task: CalibrationStepTask, target: TargetSta
     ]
     if not of_boundary:
         raise InputError(
-            f"no anchor of {'|'.join(target.phases)} at {target.pressure_gpa:g} GPa; measure the boundary of "
-            "one model there"
+            f"no anchor of {'|'.join(target.phases)} at {target.pressure_gpa:g} GPa; measure the boundary of one model "
+            "there"
         )
     for index, anchor in reversed(of_boundary):
         if library.select(low, anchor.model) and library.select(high, anchor.model):
             return index, anchor
     raise DataError(
-        f"no anchor of {'|'.join(target.phases)} at {target.pressure_gpa:g} GPa leads to "
-        f"{target.temperature_k:g} K: sample both phases there under the model of an anchor (model "
-        f"{of_boundary[-1][1].model})"
+        f"no anchor of {'|'.join(target.phases)} at {target.pressure_gpa:g} GPa leads to {target.temperature_k:g} K: "
+        f"sample both phases there under the model of an anchor (model {of_boundary[-1][1].model})"
     )
 
 
@@ -181,8 +179,8 @@ def _estimate(
     t, g, h = target.temperature_k, delta_g.value, delta_h.value
     if h - g <= 0:
         raise PhaseError(
-            f"{'|'.join(target.phases)} at {t:g} K: ΔS is not positive (ΔH {1e3 * h:.1f}, ΔG {1e3 * g:.1f} "
-            "meV/atom); the boundary is too far from the target: work at a temperature nearer to it first"
+            f"{'|'.join(target.phases)} at {t:g} K: ΔS is not positive (ΔH {1e3 * h:.1f}, ΔG {1e3 * g:.1f} meV/atom); "
+            "the boundary is too far from the target: work at a temperature nearer to it first"
         )
     slope = t / (h - g) ** 2
     error = delta_g.scaled(slope * h) - delta_h.scaled(slope * g)
@@ -197,8 +195,8 @@ def _delta_h(library: Library, target: TargetState, temperature_k: float, model:
     delta_h = library.enthalpy(high, model) - library.enthalpy(low, model)
     if delta_h.value <= 2 * delta_h.sigma:
         raise PhaseError(
-            f"{'|'.join(target.phases)} at {temperature_k:g} K, model {model}: ΔH is "
-            f"{1e3 * delta_h.value:.2f} ± {1e3 * delta_h.sigma:.2f} meV/atom, but must be positive: the "
-            "phases look swapped (the low-temperature phase comes first), or one is not what it is called"
+            f"{'|'.join(target.phases)} at {temperature_k:g} K, model {model}: ΔH is {1e3 * delta_h.value:.2f} ± "
+            f"{1e3 * delta_h.sigma:.2f} meV/atom, but must be positive: the phases look swapped (the low-temperature "
+            "phase comes first), or one is not what it is called"
         )
     return delta_h

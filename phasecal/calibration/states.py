@@ -238,8 +238,8 @@ def check_energies(source: Source, printed: FloatArray, computed: FloatArray) ->
     worst = float(np.abs(printed - computed).max()) / source.sample.n_atoms
     if not worst <= ENERGY_TOLERANCE_EV:
         raise DataError(
-            f"{source.file}: the printed energies of {source.state} differ by up to {worst:.2g} eV/atom from "
-            f"those of model {source.model}; the engine did not run this model as phasecal computes it"
+            f"{source.file}: the printed energies of {source.state} differ by up to {worst:.2g} eV/atom from those of "
+            f"model {source.model}; the engine did not run this model as phasecal computes it"
         )
 
 
@@ -249,8 +249,8 @@ def _load_source(folder: Path, entry: SampleFile, models: tuple[Model, ...]) -> 
     model = models[entry.model]
     if sample.model_hash != model.hash:
         raise DataError(
-            f"{entry.file}: made by model {sample.model_hash[:12]}, but the task says by model "
-            f"{entry.model}, which is {model.hash[:12]}"
+            f"{entry.file}: made by model {sample.model_hash[:12]}, but the task says by model {entry.model}, which is "
+            f"{model.hash[:12]}"
         )
     if sample.elements != model.elements:
         raise DataError(f"{entry.file}: its elements are {sample.elements}, those of the model {model.elements}")

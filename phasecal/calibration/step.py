@@ -1,9 +1,8 @@
 """One round of a calibration: from models, samples and anchors to ΔG of the current model and the next model.
 
-The estimate (:mod:`~phasecal.calibration.chain`) judges the current model; the step
-(:mod:`~phasecal.difftre.steps`) proposes the next. Both use the same frames, so the forecast for the next
-model is a diagnostic: only new samples, and in the end a fresh measurement, count (reference/physics.md
-§2.2).
+The estimate (:mod:`~phasecal.calibration.chain`) judges the current model; the step (:mod:`~phasecal.difftre.steps`)
+proposes the next. Both use the same frames, and an optimiser drives noise to zero, so the forecast for the next model
+is a diagnostic: only new samples, and in the end a fresh measurement, count.
 """
 
 from __future__ import annotations

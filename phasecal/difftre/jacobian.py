@@ -1,16 +1,14 @@
 """How free energy, enthalpy and volume of a phase respond to the parameters.
 
-Sources: Thaler & Zavadlav, Nat. Commun. 12, 6884 (2021), eq. 6 (gradients of reweighted averages);
-    reference/physics.md §1.
-At constant T and P, with g = ∂U/∂θ of each frame and H = U + PV (the kinetic part cancels in every
-difference):
+Source: Thaler & Zavadlav, Nat. Commun. 12, 6884 (2021), eq. 6 (gradients of reweighted averages). At constant T and P,
+with g = ∂U/∂θ of each frame and H = U + PV (the kinetic part cancels in every difference):
 
     ∂G/∂θ   = ⟨g⟩
     ∂⟨H⟩/∂θ = ⟨g⟩ − β cov(H, g)
     ∂⟨V⟩/∂θ = −β cov(V, g)
 
-The rows are per atom, exact derivatives at the parameters that were sampled (or, with weights, at those they
-stand for). No derivative of the trajectory is needed.
+The rows are per atom, exact derivatives at the parameters that were sampled (or, with weights, at those they stand
+for). No derivative of the trajectory is needed.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """Linear algebra of the smallest change: prior metric, exact rows and rows with an error.
 
-A change δθ costs δθᵀ M δθ. Exact rows A δθ = b must hold; wanted rows J δθ ≈ r may miss by their covariance
-Σ. With the prior covariance C ∝ M⁻¹ restricted to changes that leave the exact rows alone, the wanted part is
-the Gauss–Newton (Kalman) step
+A change δθ costs δθᵀ M δθ. Exact rows A δθ = b must hold; wanted rows J δθ ≈ r may miss by their covariance Σ. With the
+prior covariance C ∝ M⁻¹ restricted to changes that leave the exact rows alone, the wanted part is the Gauss–Newton
+(Kalman) step
 
     δθ = C Jᵀ (J C Jᵀ + Σ)⁻¹ r
 
-(reference/physics.md §2.3; Tarantola, Inverse Problem Theory, SIAM 2005, eq. 3.37). Everything happens in
-whitened parameters L^T θ with M = L Lᵀ, where the exact rows span one subspace (by SVD) and C is the identity
-on the other.
+(Tarantola, Inverse Problem Theory, SIAM 2005, eq. 3.37). Everything happens in whitened parameters Lᵀθ with M = L Lᵀ,
+where the exact rows span one subspace (by SVD) and C is the identity on the other.
 """
 
 from __future__ import annotations
@@ -69,8 +68,8 @@ class MinimalChange:
         rank = int((singular > RANK_TOLERANCE * singular.max(initial=0)).sum())
         if rank == n_parameters:
             raise InputError(
-                f"the {len(rows)} protected values fix all {n_parameters} parameters, so nothing is left to "
-                "calibrate with; train more parameters or protect fewer structures"
+                f"the {len(rows)} protected values fix all {n_parameters} parameters, so nothing is left to calibrate "
+                "with; train more parameters or protect fewer structures"
             )
         return cls(inverse_root, rows, scales, vectors[rank:].T)
 

@@ -202,9 +202,8 @@ class Problem:
     def metric(self) -> FloatArray:
         """Cost of parameter changes: of forces and of the distribution of every phase, in equal parts.
 
-        Forces alone leave volumes free, and cheap changes of the forces may move a phase far beyond what its
-        frames can carry (reference/physics.md §7.5); the variance of βΔU alone does not see what averages
-        out.
+        Forces alone leave volumes free, and a cheap change of the forces may move a phase far beyond what its frames
+        can carry; the variance of βΔU alone does not see changes that average out over a cell.
         """
         fluctuation = np.sum([m.rows.fluctuation for m in self.current], axis=0)
         parts = [part for part in (self.force_metric, fluctuation) if np.trace(part) > 0]

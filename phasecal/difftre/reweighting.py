@@ -1,16 +1,13 @@
 """Reweighting: averages and free energies under changed parameters, from frames of the unchanged model.
 
-Sources: Thaler & Zavadlav, Nat. Commun. 12, 6884 (2021), eqs. 3–5 (weights and effective sample size) and
-    Fuchs & Zavadlav,
-arXiv 2512.03974 (free-energy perturbation of both phases); Zwanzig, J. Chem. Phys. 22, 1420 (1954).
+Sources: Thaler & Zavadlav, Nat. Commun. 12, 6884 (2021), eqs. 3–5 (weights and effective sample size); Fuchs &
+Zavadlav, arXiv 2512.03974 (perturbation of the free energy of both phases); Zwanzig, J. Chem. Phys. 22, 1420 (1954).
 
-With a = −β[U_θ(x) − U_ref(x)], the weights are softmax(a), N_eff = exp(−Σ w ln w), and G_θ − G_ref = −kT
-ln⟨exp a⟩. At constant pressure the PV term cancels. All of it is refused when the frames do not carry the
-change: N_eff below a floor raises :class:`~phasecal.errors.OverlapError`, because then a handful of frames
-decides.
+With a = −β[U_θ(x) − U_ref(x)], the weights are softmax(a), N_eff = exp(−Σ w ln w), and G_θ − G_ref = −kT ln⟨exp a⟩.
+At constant pressure the PV term cancels. All of it is refused when the frames do not carry the change: N_eff below a
+floor raises :class:`~phasecal.errors.OverlapError`, because then a handful of frames decides.
 
-Arguments: ``delta_u`` is U_θ(x) − U_ref(x) of the whole cell per frame, eV, shape (n_frames,);
-    ``temperature_k`` in K.
+Arguments: ``delta_u`` is U_θ(x) − U_ref(x) of the whole cell per frame, eV, shape (n_frames,); ``temperature_k`` in K.
 """
 
 from __future__ import annotations

@@ -1,17 +1,16 @@
 """One step in the parameters: minimal-change Gauss–Newton, or Adam as in the published method.
 
-Sources: Thaler & Zavadlav, Nat. Commun. 12, 6884 (2021) and Fuchs & Zavadlav, arXiv 2512.03974 (Adam on
-    reweighted averages
-until N_eff falls); Kingma & Ba, arXiv 1412.6980. The Gauss–Newton step with protected rows and a trust region
-in sd(βΔU) is this project's (reference/physics.md §2.3, §6.2, §6.3).
+Sources: Thaler & Zavadlav, Nat. Commun. 12, 6884 (2021) and Fuchs & Zavadlav, arXiv 2512.03974 (Adam on reweighted
+averages until N_eff falls); Kingma & Ba, arXiv 1412.6980. The Gauss–Newton step with protected rows and a trust region
+in sd(βΔU) is this project's: a few constraints on many parameters are a linear problem, and the trust region, not the
+optimiser, sets the number of rounds.
 
-Both methods obey the same rules: protected values come back to their original values within tolerance
-(re-evaluated, not linearised), and no phase is moved further than its frames can carry. Both move only part
-of the way if they must: sample the next model and step again.
+Both methods obey the same rules: protected values come back to their original values within tolerance (re-evaluated,
+not linearised), and no phase is moved further than its frames can carry. Both move only part of the way if they must:
+sample the next model and step again.
 
-Limits: the trust region uses the spread of ΔU on the frames of the current model only, so a phase that
-    destabilises under the
-next model is noticed when it is sampled, not before.
+Limits: the trust region knows the frames of the current model only; a phase that loses its stability under the next
+model is noticed when it is sampled, not before.
 """
 
 from __future__ import annotations
@@ -84,9 +83,8 @@ class GaussNewton:
                 return outcome(problem, moved, fraction, n_solves)
             fraction *= min(0.95, 0.98 * self.max_sd / largest)
         raise OverlapError(
-            f"no step keeps sd(βΔU) of every phase within {self.max_sd:g}: restoring the protected values "
-            "alone changes the model too much for these frames; the models of this calibration do not share "
-            "their original"
+            f"no step keeps sd(βΔU) of every phase within {self.max_sd:g}: restoring the protected values alone "
+            "changes the model too much for these frames; the models of this calibration do not share their original"
         )
 
 
@@ -118,8 +116,8 @@ class Adam:
                 break
         else:
             raise OverlapError(
-                f"no update of Adam keeps the effective fraction of the frames above {self.n_eff_floor:g}; "
-                "sample more frames"
+                f"no update of Adam keeps the effective fraction of the frames above {self.n_eff_floor:g}; sample more "
+                "frames"
             )
         change, _ = _restore(problem, end[0].theta - problem.theta)
         end = problem.moved(problem.theta + change)
@@ -180,8 +178,8 @@ def _require_freedom(space: MinimalChange, rows: list[PhaseRows]) -> None:
         if freedom < MIN_FREEDOM:
             raise InputError(
                 f"target {index}: the {len(space.rows)} protected values leave {100 * freedom:.2g} % of the "
-                "parameters' leverage on its ΔG, so no affordable change reaches it; train more parameters "
-                "or protect fewer structures"
+                "parameters' leverage on its ΔG, so no affordable change reaches it; train more parameters or protect "
+                "fewer structures"
             )
 
 

@@ -1,13 +1,11 @@
 """Carrying a known free-energy difference to other temperatures, and boundaries to other pressures.
 
-Formulas: Gibbs–Helmholtz, ΔG(T)/T = ΔG(T₀)/T₀ − ∫ ΔH/T′² dT′, and Clausius–Clapeyron, dT/dP = ΔV/ΔS (any
-    textbook of
-thermodynamics; reference/physics.md §1). Δ is (high-temperature phase) − (low-temperature phase), per atom.
+Gibbs–Helmholtz: ΔG(T)/T = ΔG(T₀)/T₀ − ∫ ΔH/T′² dT′. Clausius–Clapeyron: dT/dP = ΔV/ΔS. Δ is (high-temperature phase) −
+(low-temperature phase), per atom.
 
-ΔH is known at a few temperatures; it is taken as linear between them and as constant beyond them. What this
-constant neglects, the difference ΔC_p of the heat capacities, enters as an error of 1 k_B per atom, which
-covers simple metals (their ΔC_p at melting is 0–1 k_B). The curvature of ΔH between temperatures is
-neglected.
+ΔH is known at a few temperatures; it is taken as linear between them and as constant beyond them. What this constant
+neglects, the difference ΔC_p of the heat capacities, enters as an error of 1 k_B per atom, which covers simple metals
+(their ΔC_p at melting is 0–1 k_B). The curvature of ΔH between temperatures is neglected.
 """
 
 from __future__ import annotations

@@ -1,22 +1,18 @@
 """Free-energy differences between states that share configurations: BAR for two states, MBAR for several.
 
-Sources: Bennett, J. Comput. Phys. 22, 245 (1976) for BAR; Shirts & Chodera, J. Chem. Phys. 129, 124105 (2008)
-    for MBAR
-and its covariance (eqs. 8 and 12); Klimovich, Shirts & Mobley, J. Comput.-Aided Mol. Des. 29, 397 (2015) for
-the overlap matrix and the limit of 0.03. The numbers come from pymbar.
+Sources: Bennett, J. Comput. Phys. 22, 245 (1976) for BAR; Shirts & Chodera, J. Chem. Phys. 129, 124105 (2008) for MBAR
+and its covariance (eqs. 8 and 12); Klimovich, Shirts & Mobley, J. Comput.-Aided Mol. Des. 29, 397 (2015) for the
+overlap matrix and the limit of 0.03. The numbers come from pymbar.
 
 Departures from pymbar:
 
-* Nothing is returned where the states do not overlap: :class:`~phasecal.errors.OverlapError` (``pymbar.bar``
-  returns 0 ± 0).
-* MBAR starts from consecutive BAR: from zero it fails when states differ by hundreds of kT
-  (reference/physics.md §6.6).
+* Where states do not overlap it is an :class:`~phasecal.errors.OverlapError` (``pymbar.bar`` returns 0 ± 0).
+* MBAR starts from consecutive BAR: from zero it fails when states differ by hundreds of kT.
 * Frames must be independent (:func:`subsample`); pymbar cannot know.
-* pymbar logs banners at import and takes a second to load: it is imported when first needed, with its log
-  quiet.
+* pymbar logs banners at import and takes a second to load: it is imported when first needed, with its log quiet.
 
-All energies and free energies here are reduced, that is, in units of kT. Not handled: states without a path
-of overlapping neighbours in the order given.
+All energies and free energies here are reduced, that is, in units of kT. Not handled: states without a path of
+overlapping neighbours in the order given.
 """
 
 from __future__ import annotations
@@ -177,8 +173,8 @@ def _series(work: FloatArray, name: str) -> FloatArray:
 def _no_overlap(what: str, overlap: float, least: float) -> str:
     """Say that states do not overlap, and what to do."""
     return (
-        f"the overlap of {what} is {overlap:.2g}, below {least:.2g}: their configurations are too different "
-        "to compare; sample a state between them, or take smaller steps (lower max_sd)"
+        f"the overlap of {what} is {overlap:.2g}, below {least:.2g}: their configurations are too different to "
+        "compare; sample a state between them, or take smaller steps (lower max_sd)"
     )
 
 
