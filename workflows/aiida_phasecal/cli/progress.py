@@ -20,6 +20,8 @@ from aiida_phasecal.record import anchors_of, jobs_of, rounds_of, state_of, summ
 from phasecal.engines import lammps
 
 REFRESH_S = 2.0
+ROUTINE = ("|run_process", "|results", "|on_terminated")
+"""Steps of AiiDA's restart work chains whose reports say only that a job started or ended."""
 THERMO_LINE = re.compile(r"^\s*- \[\s*(\d+),", re.MULTILINE)
 
 
@@ -131,9 +133,11 @@ def follow_plainly(node: orm.WorkChainNode) -> None:
         )
         for log in logs:
             seen = max(seen, log.pk)
-            console.print(
-                f"{log.time.astimezone():%H:%M:%S} {log.message}", highlight=False, markup=False, soft_wrap=True
-            )
+            origin, _, words = log.message.partition("]: ")
+            if not origin.endswith(ROUTINE):
+                console.print(
+                    f"{log.time.astimezone():%H:%M:%S} {words}", highlight=False, markup=False, soft_wrap=True
+                )
         if ended:
             return
         time.sleep(REFRESH_S)
