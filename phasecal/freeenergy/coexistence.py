@@ -41,8 +41,9 @@ SOLID_WINDOW = (0.2, 0.7)
 DISCARD_PS = 5.0
 DISCARD_SHARE = 0.1
 """The larger of 5 ps and a tenth of the run is left out: the heat flow after setting the box up."""
-MAX_STRESS_GPA = 0.05
-"""Largest difference of normal stresses, (p_xx + p_yy)/2 − p_zz, that is allowed beyond 2σ."""
+MAX_STRESS_GPA = 0.1
+"""Largest difference of normal stresses, (p_xx + p_yy)/2 − p_zz, that is allowed beyond 2σ. A biaxial stress s costs the
+crystal s²(1 − ν)v/E per atom, 0.01 meV at 0.1 GPa for Cu: it melts 0.1 K lower (docs/adr/0009)."""
 MAX_DRIFT_EV = 0.002
 """Largest drift of the conserved enthalpy over the run, eV/atom: 1.5 % of the box frozen or melted by the
 integrator."""
@@ -285,13 +286,15 @@ def _pooled(replicas: Sequence[Replica]) -> tuple[Estimate | None, str | None]:
 
 
 def _disagreements(estimates: Sequence[Estimate]) -> list[str]:
-    """Pairs of replicas that differ by more than 3σ."""
-    found = []
-    for i, one in enumerate(estimates):
-        for other in estimates[:i]:
-            sigma = float(np.hypot(one.sigma, other.sigma))
-            if abs(one.value - other.value) > 3 * sigma:
-                found.append(
-                    f"replicas disagree: {other.value:.1f} and {one.value:.1f} K, expected within {3 * sigma:.1f} K"
-                )
-    return found
+    """Say so when replicas differ by more than 3σ, with the largest σ of them for all.
+
+    The replicas are equal but for the seed, and the error of a single short run is uncertain by a factor of two: one
+    that happened to be quiet must not accuse the others.
+    """
+    if len(estimates) < 2:
+        return []
+    values = [estimate.value for estimate in estimates]
+    limit_k = 3 * 2**0.5 * max(estimate.sigma for estimate in estimates)
+    if max(values) - min(values) <= limit_k:
+        return []
+    return [f"replicas disagree: {min(values):.1f} to {max(values):.1f} K, expected within {limit_k:.1f} K"]
