@@ -94,21 +94,23 @@ class Source:
 
 @dataclass(frozen=True)
 class StateFrames:
-    """Independent frames of one state, from several models, with their energies under several models.
+    """Frames of one state, from several models, with their energies under all of them.
 
     Attributes:
         models: Indices of the models, oldest first.
-        counts: Frames sampled under each of them, shape (n_models,).
-        energies: Energy of every frame under every model, eV, shape (n_models, n_frames); frames in the order
-            of models.
-        last: The frames of the last model, with neighbours.
-        inefficiency: Correlated frames of the last model per independent one.
+        counts: Independent frames sampled under each of them, shape (n_models,).
+        energies: Energy of every independent frame under every model, eV, shape (n_models, n_frames); frames in the
+            order of models.
+        last: Frames of the last model, with neighbours: for averages, which a rest of correlation does not bias.
+        last_energies: Their energies under the last model, eV, shape (n_last,).
+        inefficiency: Stored frames of the last model per independent one.
     """
 
     models: tuple[int, ...]
     counts: NDArray[np.int64]
     energies: FloatArray
     last: Frames
+    last_energies: FloatArray
     inefficiency: float
 
 
@@ -171,10 +173,10 @@ class Library:
         return self._mean(state, model, "volume")
 
     def frames(self, state: State, models: tuple[int, ...]) -> StateFrames:
-        """Return independent frames of a state with their energies under all the models that sampled it.
+        """Return frames of a state with their energies under all the models that sampled it.
 
-        Frames are thinned by the statistical inefficiency of the enthalpy, then by that of the energy change
-        to the last model (for frames of the last model, to the one before).
+        All are thinned by the statistical inefficiency of the enthalpy, the independent ones also by that of the energy
+        change to the last model (for frames of the last model, to the one before).
 
         Args:
             state: Phase, temperature and pressure.
@@ -201,20 +203,16 @@ class Library:
             keep.append(kept)
             counts[own] += len(kept)
             start += sample.n_frames
-        frames = np.concatenate(keep)
-        last = frames[-counts[-1] :]
-        n_sampled = sum(source.sample.n_frames for source in self.select(state, used[-1]))
+        of_last = [source.model == used[-1] for source in sources]
+        n_last = sum(sample.n_frames for sample, is_last in zip(thinned, of_last, strict=True) if is_last)
+        n_stored = sum(source.sample.n_frames for source in self.select(state, used[-1]))
         return StateFrames(
             models=used,
             counts=counts,
-            energies=table[:, frames],
-            last=batch._replace(
-                positions=batch.positions[last],
-                cells=batch.cells[last],
-                neighbors=batch.neighbors[last],
-                shifts=batch.shifts[last],
-            ),
-            inefficiency=float(n_sampled / counts[-1]),
+            energies=table[:, np.concatenate(keep)],
+            last=take_frames(batch, np.arange(start - n_last, start)),
+            last_energies=table[-1, start - n_last :],
+            inefficiency=float(n_stored / counts[-1]),
         )
 
     def _mean(self, state: State, model: int, name: str) -> Uncertain:
@@ -227,6 +225,16 @@ class Library:
             part = Uncertain(estimate.value, {f"{name}:{source.file}": estimate.sigma})
             mean = mean + part.scaled(estimate.n_effective / total)
         return mean
+
+
+def take_frames(frames: Frames, chosen: NDArray[np.int64]) -> Frames:
+    """Return some frames of a batch."""
+    return frames._replace(
+        positions=frames.positions[chosen],
+        cells=frames.cells[chosen],
+        neighbors=frames.neighbors[chosen],
+        shifts=frames.shifts[chosen],
+    )
 
 
 def check_energies(source: Source, printed: FloatArray, computed: FloatArray) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from phasecal.calibration.chain import BoundaryEstimate, ChainLink, estimate_targets
 from phasecal.calibration.protected import ColdProtection, cold_properties
 from phasecal.calibration.schema import CalibrationStepTask, StepSettings, read_task
-from phasecal.calibration.states import Library, State
+from phasecal.calibration.states import Library, State, take_frames
 from phasecal.calibration.stop import is_converged
 from phasecal.calibration.uncertain import covariance
 from phasecal.difftre.problem import PhaseState, Problem, SoftValue, Step, Target
@@ -131,7 +131,7 @@ def _phase_state(model: Model, state: State, link: ChainLink) -> PhaseState:
         pressure_gpa=state.pressure_gpa,
         n_atoms=frames.n_atoms,
         volumes=frames.volumes,
-        current=link.frames.energies[-1, -frames.n_frames :],
+        current=link.frames.last_energies,
         energies=partial(energies, model, frames),
         gradients=partial(gradients, model, frames),
     )
@@ -162,14 +162,7 @@ def _few(links: Mapping[State, ChainLink]) -> list[Frames]:
     for link in links.values():
         frames = link.frames.last
         chosen = np.unique(np.linspace(0, frames.n_frames - 1, _METRIC_FRAMES).astype(int))
-        few.append(
-            frames._replace(
-                positions=frames.positions[chosen],
-                cells=frames.cells[chosen],
-                neighbors=frames.neighbors[chosen],
-                shifts=frames.shifts[chosen],
-            )
-        )
+        few.append(take_frames(frames, chosen))
     return few
 
 

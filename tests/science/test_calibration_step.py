@@ -106,7 +106,7 @@ def test_the_hidden_truth_is_found(calibration, method):
     calibration.settings["step"] = {"method": method, "max_sd": 0.3, "learning_rate": 1e-3, "n_eff_floor": 0.95}
     calibration.settings["protect"] = [FCC, BCC] if method == "gauss-newton" else []
     results = []
-    for _ in range(3):
+    for _ in range(3 if method == "gauss-newton" else 2):
         result, truth = calibration.run_round()
         (target,) = result["targets"]
         assert abs(target["temperature_k"] - truth[0]) < 4 * statistical_sigma(target)
@@ -168,9 +168,10 @@ def test_null_a_model_at_its_target_stays_within_noise(toy, tmp_path):
     assert abs(target["temperature_k"] - TARGET_K - 2.5) < 0.3
     assert abs(calibration.exact().melting_k() - TARGET_K) < 4.0
     assert result["phases"][1]["sd_beta_du"] < 0.1
+    assert not result["converged"]
+    calibration.models.pop()
     calibration.settings["tolerance_k"] = 3.0
-    again, _ = calibration.run_round()
-    assert again["converged"]
+    assert calibration.update()["converged"]
 
 
 def test_several_pressures_are_met_together(toy, tmp_path):
@@ -207,19 +208,16 @@ def test_an_energy_offset_changes_nothing(toy, tmp_path):
         folder = tmp_path / str(offset)
         folder.mkdir()
         calibration = Calibration(toy, folder, START)
-        for i in range(2):
-            model = toy.make_model(START * (1 - 0.3 * i), offset)
-            calibration.models.pop() if i == 0 else None
-            calibration.add_model(model)
-            if i == 0:
-                calibration.samples.clear()
+        calibration.models.clear()
+        calibration.samples.clear()
+        calibration.add_model(toy.make_model(START, offset))
 
-            def shift(sample, offset=offset):
-                return replace(sample, energies=sample.energies + sample.n_atoms * offset)
+        def shift(sample, offset=offset):
+            return replace(sample, energies=sample.energies + sample.n_atoms * offset)
 
-            calibration.sample_targets(edit=shift)
+        calibration.sample_targets(edit=shift)
         results.append(calibration.update())
-    for key in ("delta_g_ev", "delta_h_ev", "temperature_k", "sigma_k"):
+    for key in ("delta_g_ev", "delta_h_ev", "temperature_k", "sigma_k", "predicted_temperature_k"):
         plain, shifted = (result["targets"][0][key] for result in results)
         assert shifted == pytest.approx(plain, rel=1e-6)
 
@@ -285,7 +283,7 @@ def test_models_without_overlap_are_refused_and_a_bridge_helps(toy, tmp_path):
         calibration.update()
     calibration.models.pop()
     calibration.samples = [s for s in calibration.samples if s["model"] == 0]
-    for part in (0.25, 0.5, 0.75, 1.0):
+    for part in (1 / 3, 2 / 3, 1.0):
         calibration.add_model(toy.make_model(START + part * far))
         calibration.sample_targets()
     (target,) = calibration.update()["targets"]
