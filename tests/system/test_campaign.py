@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,15 @@ def test_report_models_query_and_verdi(installation, campaign):
     assert json.loads(shown)["pk"] == campaign
     tree = installation.run("verdi", "process", "status", campaign)
     assert "VerifyWorkChain" in tree and "LammpsMdCalculation" in tree
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
+def test_the_graph_leads_from_the_temperature_to_models_and_samples(installation, campaign):
+    point = installation.json("show", campaign)["boundaries"][0]["pk"]
+    installation.run("verdi", "node", "graph", "generate", "-f", "svg", "-O", "graph.svg", point)
+    (drawn,) = installation.folder.glob("graph.svg*")
+    text = drawn.read_text()
+    assert "ModelData" in text and "SampleData" in text
 
 
 def test_wrong_commands_are_one_line_and_exit_2(installation):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -15,7 +17,7 @@ from aiida_phasecal.cli.common import echo_json, json_option, load_profile
 from phasecal.errors import InputError
 
 PROFILE = "phasecal"
-WORKERS = 2
+WORKERS = 1  # one writer: two workers can lock each other out of an SQLite database, and jobs run outside them anyway
 POLL_INTERVAL_S = 0.5
 
 
@@ -33,6 +35,8 @@ def init(profile: str, as_json: bool) -> None:
         run_verdi("presto", "--use-zeromq", "-n", "--profile-name", profile)
         reset_config()  # the file was changed by another process
         made.append(f"profile {profile}")
+        load_profile(profile)
+        let_readers_in()
     load_profile(profile)
     made += set_up_codes()
     if start_daemon(profile):
@@ -41,6 +45,18 @@ def init(profile: str, as_json: bool) -> None:
         echo_json({"profile": profile, "made": made})
         return
     click.echo(f"Profile {profile} is ready" + (f" (new: {', '.join(made)})." if made else "; nothing to do."))
+
+
+def let_readers_in() -> None:
+    """Switch the new database to write-ahead logging, so that reading never waits for the daemon's writing.
+
+    Without it a command that reads while a busy daemon stores results can fail with "database is locked".
+    """
+    from aiida.manage import get_manager
+
+    database = Path(get_manager().get_profile().storage_config["filepath"]) / "database.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def run_verdi(*arguments: str) -> None:
