@@ -26,11 +26,11 @@ print(json.dumps([[n.exit_status, n.inputs.task["seed"], n.inputs.model.model_ha
 """
 
 
-def wait_until(condition, seconds: float, message: str) -> None:
+def wait_until(condition, seconds: float, message: str, every: float = 1) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s: {message}"
-        time.sleep(1)
+        time.sleep(every)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def campaign(installation) -> int:
     display = installation.start("phasecal", "launch", SMALL, "--wait")
     assert display.stdout.readline().startswith("PK ")
     pk = installation.json("query")[0]["pk"]
-    wait_until(lambda: installation.json("status", pk)["running"], 120, "no job started")
+    wait_until(lambda: installation.json("status", pk)["running"], 300, "no job started")
     display.send_signal(signal.SIGINT)
     out, _ = display.communicate(timeout=60)
     assert display.returncode == 0
@@ -47,7 +47,9 @@ def campaign(installation) -> int:
 
     installation.kill_workers()
     installation.run("verdi", "daemon", "start")
-    wait_until(lambda: installation.json("status", pk)["state"] != "running", 900, "the campaign did not end")
+    wait_until(
+        lambda: installation.json("status", pk)["state"] != "running", 1500, "the campaign did not end", every=10
+    )
     return pk
 
 
