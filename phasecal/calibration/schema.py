@@ -91,7 +91,7 @@ class StepSettings(_Section):
     min_overlap: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     enthalpy_tolerance: Positive = 0.1
     volume_tolerance: Positive = 0.1
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 5e-4
     n_eff_floor: Annotated[float, Field(gt=0, lt=1)] = 0.4
 
 

@@ -101,7 +101,7 @@ class Adam:
         max_updates: Where it stops at the latest.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     n_eff_floor: float = 0.4
     max_updates: int = 300
 
