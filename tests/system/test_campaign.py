@@ -1,4 +1,4 @@
-"""One real campaign through the real daemon and real LAMMPS, with a worker killed on the way."""
+"""A real melting point through the real daemon and real LAMMPS, with a worker killed on the way."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def wait_until(condition, seconds: float, message: str, every: float = 1) -> Non
 @pytest.fixture(scope="module")
 def campaign(installation) -> int:
     """Launch, interrupt the display, kill the workers, and wait for the end."""
-    display = installation.start("phasecal", "launch", SMALL, "--wait")
+    display = installation.start("phasecal", "launch", SMALL, "--task", "transition", "--wait")
     assert display.stdout.readline().startswith("PK ")
     pk = installation.json("query")[0]["pk"]
     wait_until(lambda: installation.json("status", pk)["running"], 300, "no job started")
@@ -71,20 +71,20 @@ def test_it_finishes_with_nothing_lost_or_done_twice(installation, campaign):
 def test_show_keeps_its_contract(installation, campaign):
     summary = installation.json("show", campaign)
     assert summary["schema"] == 1
-    assert (summary["task"], summary["exit_code"]) == ("calibrate", 0)
+    assert (summary["task"], summary["exit_code"]) == ("transition", 0)
     (entry,) = summary["boundaries"]
     for key in ("temperature_k", "sigma_k", "target_k", "target_sigma_k", "initial_k", "initial_sigma_k"):
         assert entry[key] > 0
-    assert (entry["phases"], entry["method"], entry["verified"]) == (["fcc", "liquid"], "coexistence", True)
+    assert (entry["phases"], entry["method"]) == (["fcc", "liquid"], "coexistence")
     assert len(set(entry["seeds"])) == 2
     assert entry["pk"]
-    assert abs(entry["temperature_k"] - entry["target_k"]) < 3 * entry["sigma_k"] + 1
-    assert summary["model"]["parent"]
+    # Mishin's copper melts at 1326 K; this is a small and short run
+    assert abs(entry["temperature_k"] - 1326) < 4 * entry["sigma_k"]
+    assert entry["sigma_k"] < 20
     assert summary["cost"]["atom_steps"] > 1e6
-    assert summary["cost"]["rounds"] >= 2
 
 
-def test_the_calibrated_file_runs_in_plain_lammps(installation, campaign):
+def test_the_exported_file_runs_in_plain_lammps(installation, campaign):
     model = installation.json("show", campaign)["model"]["pk"]
     exported = installation.json("models", "export", model, "-o", "exported")
     folder = installation.folder / "exported"
@@ -109,15 +109,13 @@ def test_the_calibrated_file_runs_in_plain_lammps(installation, campaign):
 def test_report_models_query_and_verdi(installation, campaign):
     installation.run("phasecal", "report", campaign, "-o", "report")
     assert (installation.folder / "report" / "report.html").stat().st_size > 10_000
-    models = installation.json("models", "list")
-    parents = {entry["hash"]: entry["parent"] for entry in models}
-    newest = installation.json("show", campaign)["model"]
-    assert parents[newest["hash"]] == newest["parent"]
+    hashes = [entry["hash"] for entry in installation.json("models", "list")]
+    assert installation.json("show", campaign)["model"]["hash"] in hashes
     assert {"pk", "title", "task", "state"} <= set(installation.json("query", "--state", "finished")[0])
     shown = installation.run("verdi", "data", "phasecal", "show", campaign, "--json")
     assert json.loads(shown)["pk"] == campaign
     tree = installation.run("verdi", "process", "status", campaign)
-    assert "VerifyWorkChain" in tree and "LammpsMdCalculation" in tree
+    assert "CoexistenceWorkChain" in tree and "LammpsMdCalculation" in tree
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
