@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import optax  # type: ignore[import-untyped]
+import optax  # type: ignore[import-untyped]  # optax has no type hints
 from numpy.typing import NDArray
 
 import phasecal.potentials.base  # noqa: F401 - JAX in float64, also for optax

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from phasecal.errors import PhaseError
-from phasecal.units import EV_PER_A3_IN_GPA
+from phasecal.freeenergy.carry import clapeyron_slope
 
 
 def transition_properties(anchor: dict[str, Any], low: dict[str, Any], high: dict[str, Any]) -> dict[str, float]:
@@ -40,8 +40,7 @@ def transition_properties(anchor: dict[str, Any], low: dict[str, Any], high: dic
         )
     delta_s = delta_h / temperature
     sigma_s = delta_s * math.hypot(sigma_h / delta_h, anchor["sigma_k"] / temperature)
-    slope = delta_v / delta_s / EV_PER_A3_IN_GPA
-    sigma_slope = math.hypot(sigma_v / delta_s / EV_PER_A3_IN_GPA, slope * sigma_s / delta_s)
+    slope, sigma_slope = clapeyron_slope((delta_v, sigma_v), (delta_s, sigma_s))
     return {
         "delta_h_ev": delta_h,
         "delta_h_ev_sigma": sigma_h,

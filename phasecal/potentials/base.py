@@ -48,7 +48,7 @@ __all__ = [
     "virials",
 ]
 
-jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
+jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]  # not typed in JAX
 
 FAMILIES = {"eam": "phasecal.potentials.eam:EamModel"}
 """Where the class of each family lives (imported when a file of that family is loaded)."""

