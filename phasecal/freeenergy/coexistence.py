@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from phasecal.engines.lammps.task import CoexistenceTask, validate_task
+from phasecal.engines.lammps.coexistence import CoexistenceTask
+from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import ConvergenceError, DataError, InputError
 from phasecal.observables.ensemble import (
     Thermo,
@@ -53,6 +54,8 @@ integrator."""
 PRESSURE_TOLERANCE_GPA = 0.02
 MIN_INDEPENDENT = 8.0
 """Independent samples, over all replicas, that an accepted result needs."""
+AGREEMENT_SIGMAS = 3.0
+"""How far apart, in combined standard errors, replicas may be."""
 GUESS_STEP = 0.04
 GUESS_STEP_AT_ONCE = 0.1
 """How far beyond the temperature at which the slab was lost the next guess goes; further when it was lost at once,
@@ -290,15 +293,15 @@ def _pooled(replicas: Sequence[Replica]) -> tuple[Estimate | None, str | None]:
 
 
 def _disagreements(estimates: Sequence[Estimate]) -> list[str]:
-    """Say so when replicas differ by more than 3σ, with the largest σ of them for all.
+    """Say so when replicas differ by more than 3σ, with the widest interval of them for all.
 
     The replicas are equal but for the seed, and the error of a single short run is uncertain by a factor of two: one
-    that happened to be quiet must not accuse the others.
+    that happened to be quiet must not accuse the others, and 3σ of a few independent samples is that of Student's t.
     """
     if len(estimates) < 2:
         return []
     values = [estimate.value for estimate in estimates]
-    limit_k = 3 * 2**0.5 * max(estimate.sigma for estimate in estimates)
+    limit_k = 2**0.5 * max(estimate.half_width(AGREEMENT_SIGMAS) for estimate in estimates)
     if max(values) - min(values) <= limit_k:
         return []
     return [f"replicas disagree: {min(values):.1f} to {max(values):.1f} K, expected within {limit_k:.1f} K"]

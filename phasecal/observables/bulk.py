@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phasecal.engines.lammps.task import BulkTask, validate_task
+from phasecal.engines.lammps.bulk import BulkTask
+from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import DataError, InputError
 from phasecal.observables.ensemble import Thermo, average, not_finite, off_target, wrong_degrees_of_freedom
 from phasecal.observables.order import bragg_order, bragg_vectors, global_q6

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm as normal
 from scipy.stats import t as student_t
 
 from phasecal.errors import ConvergenceError, DataError
@@ -45,6 +46,15 @@ class Estimate:
     sigma: float
     n_effective: float
     inefficiency: float
+
+    def half_width(self, n_sigmas: float) -> float:
+        """Half-width of the interval that is as likely to hold the mean as ±n σ of a normal variable.
+
+        With few independent samples it is wider than n times :attr:`sigma` (Student's t).
+        """
+        degrees_of_freedom = max(self.n_effective - 1, 1.0)
+        standard_error = self.sigma / student_factor(degrees_of_freedom)
+        return standard_error * float(student_t.ppf(normal.cdf(n_sigmas), degrees_of_freedom))
 
     def to_dict(self) -> dict[str, float]:
         """Return the estimate as plain numbers."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phasecal.engines import lammps
-from phasecal.engines.lammps.inputs import parameters, start_configuration, sub_seeds
+from phasecal.engines.lammps.task import sub_seeds
 from phasecal.errors import DataError, EngineError, InputError
 
 
@@ -81,7 +81,7 @@ def test_every_variable_of_the_scripts_is_written(md):
     for kind, task in (("bulk", md.bulk_task()), ("coexistence", md.coexistence_task())):
         used = set(re.findall(r"\$\{(\w+)\}|v_(\w+)", lammps.script_path(kind).read_text()))
         names = {a or b for a, b in used} - own
-        assert names == set(parameters(lammps.validate_task(task))) - {"isrestart"}
+        assert names == set(lammps.validate_task(task).parameters())
 
 
 def test_seeds_are_derived_from_the_seed_of_the_task_alone():
@@ -95,8 +95,8 @@ def test_seeds_are_derived_from_the_seed_of_the_task_alone():
 
 def test_the_solid_part_of_a_two_phase_box_is_the_lower_planes(md):
     task = lammps.validate_task(md.coexistence_task(n_normal=10))
-    box = start_configuration(task)
-    n_solid = parameters(task)["n_solid"]
+    box = task.start_configuration()
+    n_solid = task.parameters()["n_solid"]
     heights = box.positions[:, 2]
     assert n_solid == 8 * 18
     assert heights[:n_solid].max() < heights[n_solid:].min()

@@ -95,3 +95,10 @@ def test_combination_weighs_by_error_and_widens_when_estimates_disagree():
 def test_students_factor_vanishes_for_many_samples():
     assert student_factor(1e6) == pytest.approx(1.0, abs=1e-5)
     assert student_factor(3) == pytest.approx(1.1968, abs=2e-3)
+
+
+def test_three_sigma_of_a_few_samples_is_students():
+    many, few = Estimate(0.0, 1.0, 1e6, 1.0), Estimate(0.0, 1.0, 6.0, 1.0)
+    assert many.half_width(3.0) == pytest.approx(3.0, rel=1e-4)
+    assert few.half_width(1.0) == pytest.approx(1.0)
+    assert few.half_width(3.0) == pytest.approx(5.507 / 1.1105, rel=1e-3)  # tables of Student's t with 5 degrees

@@ -9,8 +9,9 @@ from phasecal.engines.lammps.inputs import (
     script_path,
     write_inputs,
 )
+from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.output import MdOutput, read_output
-from phasecal.engines.lammps.task import timestep_fs, validate_task
+from phasecal.engines.lammps.task import timestep_fs
 
 __all__ = [
     "DUMP_FILE",

@@ -14,30 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from ase import Atoms
 
-from phasecal.engines.lammps.task import BulkTask, CoexistenceTask, Task, validate_task
+from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import EngineError, InputError
-from phasecal.structures.crystals import crystal, supercell, two_phase_cell
-from phasecal.units import BAR_PER_GPA
 
 LOG_FILE = "log.lammps"
 DUMP_FILE = "production.dump"
 RESTART_GLOB = "state.*.restart"
-
-THERMOSTAT_STEPS = 100
-"""Time constant of the thermostat in steps (0.28 ps for Cu)."""
-BAROSTAT_STEPS = 500
-"""Time constant of the barostat in steps (1.4 ps for Cu)."""
-SLOW_BAROSTAT_STEPS = 1000
-"""The same in the production of a two-phase box, where it must not drive the interface."""
-SOLID_SHARE = 0.38
-"""Share of a two-phase box that is kept solid while the rest melts. The compressed melt gives some of it back to the
-crystal before the box has expanded, and the liquid needs to be the thicker layer: below some 15 Å between two halves
-of one crystal it freezes although it is above T_m."""
-SKIN = 1.0
-"""Extra distance of the neighbour list, Å."""
 
 
 class LammpsModel(Protocol):
@@ -56,7 +40,7 @@ class LammpsModel(Protocol):
 
 
 def script_path(kind: str) -> Path:
-    """Return the path of the LAMMPS script of a kind of task (``bulk`` or ``coexistence``)."""
+    """Return the path of the LAMMPS script of a kind of task, such as ``bulk``."""
     return Path(__file__).parent / "scripts" / f"{kind}.in"
 
 
@@ -73,78 +57,16 @@ def write_inputs(folder: Path, task: Mapping[str, Any], model: LammpsModel, *, r
         InputError: The task is not valid, or the model lacks one of its elements.
     """
     checked = validate_task(task)
-    atoms = start_configuration(checked)
+    atoms = checked.start_configuration()
     missing = sorted(set(atoms.symbols) - set(model.elements))
     if missing:
         known = ", ".join(model.elements)
         raise InputError(f"structure: the model knows {known} but not {', '.join(missing)}")
-    values = parameters(checked) | {"isrestart": int(restart)}
+    values = checked.parameters() | {"isrestart": int(restart)}
     lines = [f"variable {name} index {value}" for name, value in values.items()]
     (folder / "parameters.in").write_text("\n".join(lines) + "\n", encoding="ascii")
     (folder / "potential.in").write_text("\n".join(model.export_lammps(folder)) + "\n", encoding="utf-8")
     (folder / "start.data").write_text(data_file(atoms, model.elements, model.masses), encoding="ascii")
-
-
-def start_configuration(task: Task) -> Atoms:
-    """Build the crystal a run starts from; for a two-phase box sorted along z, the solid half first."""
-    cell = crystal(task.structure)
-    if isinstance(task, BulkTask):
-        return supercell(cell, task.n_atoms)
-    atoms = two_phase_cell(cell, task.n_lateral, task.n_normal)
-    return atoms[np.argsort(atoms.positions[:, 2].round(6), kind="stable")]
-
-
-def n_solid(box: Atoms) -> int:
-    """Number of atoms, from the bottom of a box sorted along z, that stay solid: whole planes, about 38 %."""
-    heights = box.positions[:, 2].round(6)
-    planes = np.unique(heights)
-    return int(np.sum(heights < planes[max(1, round(SOLID_SHARE * len(planes)))]))
-
-
-def parameters(task: Task) -> dict[str, int | float | str]:
-    """Return the variables of ``parameters.in`` in LAMMPS' ``metal`` units (ps, bar)."""
-    timestep_ps = task.timestep_fs / 1000.0
-    values: dict[str, int | float | str] = {
-        "temperature": task.temperature_k,
-        "pressure_bar": task.pressure_gpa * BAR_PER_GPA,
-        "timestep_ps": timestep_ps,
-        "tdamp_ps": THERMOSTAT_STEPS * timestep_ps,
-        "pdamp_ps": BAROSTAT_STEPS * timestep_ps,
-        "skin": SKIN,
-        "barostat": task.barostat,
-        "production_steps": task.production_steps,
-        "thermo_every": task.thermo_every,
-        "sample_every": task.sample_every,
-        "restart_every": task.restart_every,
-    }
-    if isinstance(task, CoexistenceTask):
-        seeds = sub_seeds(task.seed, 3)
-        return values | {
-            "pdamp_slow_ps": SLOW_BAROSTAT_STEPS * timestep_ps,
-            "n_solid": n_solid(start_configuration(task)),
-            "start_temperature": task.start_temperature_k,
-            "melt_temperature": task.melt_temperature_k,
-            "relax_half": task.relax_steps // 2,
-            "melt_steps": task.melt_steps,
-            "cool_steps": task.cool_steps,
-            "settle_steps": task.settle_steps,
-            "seed_solid": seeds[0],
-            "seed_liquid": seeds[1],
-            "seed_settle": seeds[2],
-        }
-    melt_temperature = task.melt_temperature_k if task.melt else None
-    return values | {
-        "start_temperature": melt_temperature or task.temperature_k,
-        "melt_temperature": melt_temperature or task.temperature_k,
-        "melt_steps": task.melt_steps if task.melt else 0,
-        "equilibration_steps": task.equilibration_steps,
-        "seed": sub_seeds(task.seed, 1)[0],
-    }
-
-
-def sub_seeds(seed: int, n: int) -> list[int]:
-    """Derive ``n`` independent seeds in LAMMPS' range [1, 9·10⁸) from one."""
-    return [int(word) % 899_999_998 + 1 for word in np.random.SeedSequence(seed).generate_state(n, np.uint64)]
 
 
 def data_file(atoms: Atoms, elements: tuple[str, ...], masses: Mapping[str, float]) -> str:
@@ -179,7 +101,7 @@ def run_lammps(folder: Path, kind: str, executable: Path | None = None, mpi: int
 
     Args:
         folder: Folder of the run; the script is copied into it.
-        kind: ``bulk`` or ``coexistence``.
+        kind: The kind of task, such as ``bulk``.
         executable: LAMMPS; by default the one beside Python.
         mpi: Number of MPI processes.
 

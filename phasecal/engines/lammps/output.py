@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasecal.engines.lammps.inputs import DUMP_FILE, LOG_FILE
-from phasecal.engines.lammps.task import BulkTask, Task, validate_task
+from phasecal.engines.lammps.kinds import validate_task
+from phasecal.engines.lammps.task import MdTask
 from phasecal.errors import DataError
 from phasecal.sample import Sample
 from phasecal.units import BAR_PER_GPA
@@ -100,7 +101,7 @@ def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements
     except OSError as error:
         raise DataError(f"{folder / LOG_FILE}: cannot be read ({error})") from error
     log = _read_log(text)
-    thermo = _thermo(log)
+    thermo = _thermo(log, COLUMNS | dict(checked.columns))
     steps_done = int(thermo["step"][-1]) if len(thermo["step"]) else 0
     dump = folder / DUMP_FILE
     sample = _sample(dump, thermo, checked, model_hash, elements) if dump.exists() else None
@@ -116,7 +117,7 @@ def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements
 
 
 def _sample(
-    dump: Path, thermo: dict[str, NDArray[np.float64]], task: Task, model_hash: str, elements: tuple[str, ...]
+    dump: Path, thermo: dict[str, NDArray[np.float64]], task: MdTask, model_hash: str, elements: tuple[str, ...]
 ) -> Sample | None:
     """Frames whose potential energy is in the log; None when there is none."""
     energies = dict(zip(thermo["step"].astype(int).tolist(), thermo["pe"].tolist(), strict=True))
@@ -131,7 +132,7 @@ def _sample(
         steps=np.array([frame.step for frame in frames], dtype=np.int64),
         species=frames[0].types - np.int32(1),
         elements=elements,
-        phase=task.phase if isinstance(task, BulkTask) else "|".join(task.phases),
+        phase=task.sampled,
         temperature_k=task.temperature_k,
         pressure_gpa=task.pressure_gpa,
         timestep_fs=task.timestep_fs,
@@ -175,11 +176,11 @@ def _numbers(text: str) -> list[float]:
         return []
 
 
-def _thermo(log: _Log) -> dict[str, NDArray[np.float64]]:
+def _thermo(log: _Log, columns: Mapping[str, str]) -> dict[str, NDArray[np.float64]]:
     """Columns under our names and units, ordered by step."""
     table = np.array([log.rows[step] for step in sorted(log.rows)], dtype=np.float64)
     thermo = {}
-    for theirs, ours in COLUMNS.items():
+    for theirs, ours in columns.items():
         column = table[:, log.names.index(theirs)] if len(table) else np.empty(0)
         thermo[ours] = column / BAR_PER_GPA if ours in _PRESSURES else column
     return thermo

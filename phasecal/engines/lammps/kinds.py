@@ -1,0 +1,40 @@
+"""All kinds of run, and how a task is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from phasecal.engines.lammps.bulk import BulkTask
+from phasecal.engines.lammps.coexistence import CoexistenceTask
+from phasecal.engines.lammps.task import MdTask
+from phasecal.errors import InputError
+
+KINDS = BulkTask | CoexistenceTask
+_NAMES = {kind.model_fields["kind"].annotation.__args__[0] for kind in KINDS.__args__}
+_ADAPTER: TypeAdapter[KINDS] = TypeAdapter(Annotated[KINDS, Field(discriminator="kind")])
+
+
+def validate_task(task: Mapping[str, Any]) -> MdTask:
+    """Check an MD task.
+
+    Args:
+        task: The dictionary; see the class of its ``kind`` for its keys.
+
+    Returns:
+        The same task with attributes.
+
+    Raises:
+        InputError: Unknown, missing or impossible entries; the message lists all of them.
+    """
+    try:
+        return _ADAPTER.validate_python(dict(task))
+    except ValidationError as error:
+        parts = []
+        for item in error.errors():
+            key = ".".join(str(part) for part in item["loc"] if part not in _NAMES)
+            message = item["msg"].removeprefix("Value error, ")
+            parts.append(f"{key}: {message}" if key else message)
+        raise InputError("MD task: " + "; ".join(parts)) from error
