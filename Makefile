@@ -13,6 +13,9 @@ CAMPAIGN ?= workflows/campaigns/copper.yaml
 PROTOCOL ?= fast
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
+# Jobs are short: where Python may not keep its bytecode, each of them would compile the libraries anew for 5 s.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help env demo test lint clean
 
 help: ## List the targets

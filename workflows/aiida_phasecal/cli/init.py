@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -99,8 +100,13 @@ def set_up_codes() -> list[str]:
 
     computer = orm.load_computer("localhost")
     computer.set_minimum_job_poll_interval(POLL_INTERVAL_S)
+    # Every calibration step compiles the same functions; JAX keeps them here for the next one.
+    compiled = shlex.quote(str(Path(computer.get_workdir()) / ".jax-compiled"))
     made = []
-    for label, plugin in (("lmp", "phasecal.lammps"), ("phasecal", "phasecal.task")):
+    for label, plugin, setup in (
+        ("lmp", "phasecal.lammps", ""),
+        ("phasecal", "phasecal.task", f"\nexport JAX_COMPILATION_CACHE_DIR={compiled}"),
+    ):
         try:
             orm.load_code(f"{label}@localhost")
         except NotExistent:
@@ -109,7 +115,7 @@ def set_up_codes() -> list[str]:
                 computer=computer,
                 filepath_executable=executable(label),
                 default_calc_job_plugin=plugin,
-                prepend_text="export OMP_NUM_THREADS=1",
+                prepend_text=f"export OMP_NUM_THREADS=1{setup}",
             ).store()
             made.append(f"code {label}@localhost")
     return made
