@@ -27,8 +27,8 @@ from phasecal.sample import Sample
 
 FULL_AMPLITUDE = 0.999
 """A reflection counts when the perfect crystal scatters at least this fraction of the maximum."""
-SOLID_ORDER = 0.4
-"""In-plane amplitude above which a slice of a two-phase box is solid: half of what fcc Cu shows near T_m."""
+LIQUID_ORDER = 0.2
+"""In-plane amplitude that no slice of a liquid shows (typically 0.1)."""
 PROFILE_WIDTH = 1.5
 """Standard deviation of the Gaussian that smooths profiles along z, Å."""
 Q6_SHELL = 1.2
@@ -114,7 +114,10 @@ def global_q6(sample: Sample, cutoff: float | None = None) -> NDArray[np.float64
 
 @dataclass(frozen=True)
 class TwoPhaseOrder:
-    """Where a two-phase box is solid.
+    """Where a two-phase box is solid: where the in-plane order is more than half of that of its crystal.
+
+    Crystals differ in how much order heat has left them (Debye–Waller amplitude 0.5 to 0.8 near melting), so the
+    crystal of the run itself sets the scale.
 
     Attributes:
         fraction: Fraction of the box (by length along z) that is solid, shape (n_frames,).
@@ -146,7 +149,9 @@ def solid_fraction(sample: Sample, vectors: NDArray[np.int64], n_bins: int = 200
             amplitude += np.hypot(real, imaginary) / np.maximum(count, 1e-12)
         profiles.append(amplitude / len(vectors))
     profile = np.array(profiles)
-    return TwoPhaseOrder(fraction=(profile > SOLID_ORDER).mean(axis=1), profile=profile)
+    of_crystal = float(np.median(np.quantile(profile, 0.9, axis=1)))
+    solid = profile > max(of_crystal / 2, LIQUID_ORDER)
+    return TwoPhaseOrder(fraction=solid.mean(axis=1), profile=profile)
 
 
 def _smooth(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:

@@ -92,14 +92,15 @@ def test_global_q6_of_crystals_is_known_and_does_not_depend_on_orientation(name)
     assert values[2] < 0.1
 
 
-def test_solid_fraction_of_built_boxes():
-    """Half a perfect crystal, half a random gas, in boxes of known share; also when the slab wraps around z."""
+@pytest.mark.parametrize("width", [0.12, 0.22, 0.32])  # amplitudes 0.92, 0.74 and 0.54 (hot)
+def test_solid_fraction_of_built_boxes(width):
+    """Part shaken crystal, part random gas, in boxes of known share; also when the slab wraps around z."""
     cell = crystal(STRUCTURES["fcc"])
     box = two_phase_cell(cell, 6, 14)
     vectors = bragg_vectors(cell, two_phase_repeats(cell, 6, 14), in_plane=True)
     frames, shares = [], (0.0, 0.25, 0.5, 0.75, 1.0)
     for share in shares:
-        frame, random = shaken(box, 0.12, 5), gas(box, 6)
+        frame, random = shaken(box, width, 5), gas(box, 6)
         height = frame.get_scaled_positions()[:, 2]
         mixed = frame.copy()
         in_gas = (height > share) & (height < 1.0)

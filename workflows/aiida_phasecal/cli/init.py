@@ -19,7 +19,7 @@ from phasecal.errors import InputError
 
 PROFILE = "phasecal"
 WORKERS = 1  # one writer: two workers can lock each other out of an SQLite database, and jobs run outside them anyway
-POLL_INTERVAL_S = 0.5
+POLL_INTERVAL_S = 1.0
 
 
 @click.command()
