@@ -4,7 +4,9 @@ Without a thermostat a two-phase box settles at T_m by itself: when it is too ho
 it (Morris, Wang, Ho & Chan, Phys. Rev. B 49, 3109 (1994); here in NPH with only the box length along the
 growth direction free). Temperature then fluctuates slowly around T_m as the interfaces wander. What is averaged is
 the temperature of 3N − 3 degrees of freedom, corrected for the finite time step. Replicas, started above and below,
-are pooled: their autocorrelation around the common mean gives the error, so replicas that disagree widen it.
+are pooled: their autocorrelation around the common mean gives the error, so replicas that disagree widen it and leave
+few independent samples. Nothing that could be used is thrown away when a result is not good enough yet: repeating runs
+until two happen to agree would select them, so more replicas are added instead.
 
 A run is only as good as its two phases: the in-plane order of the seed crystal along z must show both phases in
 every frame, the solid must be free of lateral stress, and the enthalpy must be conserved. Otherwise it is rejected
@@ -54,8 +56,6 @@ integrator."""
 PRESSURE_TOLERANCE_GPA = 0.02
 MIN_INDEPENDENT = 8.0
 """Independent samples, over all replicas, that an accepted result needs."""
-AGREEMENT_SIGMAS = 3.0
-"""How far apart, in combined standard errors, replicas may be."""
 GUESS_STEP = 0.04
 GUESS_STEP_AT_ONCE = 0.1
 """How far beyond the temperature at which the slab was lost the next guess goes; further when it was lost at once,
@@ -118,8 +118,8 @@ class CoexistenceResult:
         n_effective: Independent samples in all.
         coexisting: At least one replica kept both phases: good enough to start the next stage from.
         rejections: Why the result must not be used; empty when it can.
-        next_guess_k: Where to start the next attempt, or the next stage.
-        replicas: The runs.
+        next_guess_k: Where to start more replicas, or the next stage.
+        replicas: The runs, also those that are left out with their reasons.
     """
 
     temperature_k: float | None
@@ -248,28 +248,32 @@ def _stressed(stress: Estimate | None) -> str | None:
     )
 
 
-def combine_replicas(replicas: Sequence[Replica]) -> CoexistenceResult:
-    """Pool replicas into the melting temperature.
+def combine_replicas(replicas: Sequence[Replica], wanted: int = 1) -> CoexistenceResult:
+    """Pool the usable replicas into the melting temperature.
 
     Args:
-        replicas: At least one run of the same model and state.
+        replicas: At least one run of the same model, state and cell.
+        wanted: How many of them must be usable.
 
     Raises:
         DataError: No replicas.
     """
     if not replicas:
         raise DataError("no replicas to combine")
-    rejections = [f"seed {replica.seed}: {reason}" for replica in replicas for reason in replica.rejections]
-    coexisting = [replica for replica in replicas if replica.outcome == "coexisting"]
+    usable = [replica for replica in replicas if not replica.rejections]
+    coexisting = usable or [replica for replica in replicas if replica.outcome == "coexisting"]
     pooled, missing = _pooled(coexisting)
     own = [replica.temperature_k for replica in coexisting if replica.temperature_k is not None]
-    if missing:
-        rejections.append(missing)
+    rejections = [missing] if missing else []
+    if len(usable) < wanted:
+        rejections += [f"seed {replica.seed}: {reason}" for replica in replicas for reason in replica.rejections]
+        rejections = rejections or [f"only {len(usable)} of {wanted} replicas"]
     if pooled is not None and pooled.n_effective < MIN_INDEPENDENT:
+        means = ", ".join(f"{np.mean(replica.series_k):.0f}" for replica in coexisting)
         rejections.append(
-            f"only {pooled.n_effective:.1f} independent samples, at least {MIN_INDEPENDENT:.0f} are needed; run longer"
+            f"only {pooled.n_effective:.1f} independent samples (replicas at {means} K), at least "
+            f"{MIN_INDEPENDENT:.0f} are needed"
         )
-    rejections += _disagreements(own)
     return CoexistenceResult(
         temperature_k=None if pooled is None else pooled.value,
         sigma_k=None if pooled is None else pooled.sigma,
@@ -290,18 +294,3 @@ def _pooled(replicas: Sequence[Replica]) -> tuple[Estimate | None, str | None]:
         return mean_with_error(*[replica.series_k for replica in replicas], at_least=2.0), None
     except (ConvergenceError, DataError) as error:
         return None, str(error)
-
-
-def _disagreements(estimates: Sequence[Estimate]) -> list[str]:
-    """Say so when replicas differ by more than 3σ, with the widest interval of them for all.
-
-    The replicas are equal but for the seed, and the error of a single short run is uncertain by a factor of two: one
-    that happened to be quiet must not accuse the others, and 3σ of a few independent samples is that of Student's t.
-    """
-    if len(estimates) < 2:
-        return []
-    values = [estimate.value for estimate in estimates]
-    limit_k = 2**0.5 * max(estimate.half_width(AGREEMENT_SIGMAS) for estimate in estimates)
-    if max(values) - min(values) <= limit_k:
-        return []
-    return [f"replicas disagree: {min(values):.1f} to {max(values):.1f} K, expected within {limit_k:.1f} K"]

@@ -144,7 +144,8 @@ def test_a_slab_that_freezes_is_rejected_and_the_next_guess_is_higher(md):
 
 
 def test_one_lost_replica_spoils_the_result_but_not_the_next_guess(md):
-    result = combine_replicas([replica(md, seed=1), replica(md, seed=2, shares=np.linspace(0.5, 0.0, 9))])
+    lost = replica(md, seed=2, shares=np.linspace(0.5, 0.0, 9))
+    result = combine_replicas([replica(md, seed=1), lost], wanted=2)
     assert not result.accepted
     assert result.coexisting
     assert abs(result.temperature_k - T_M) < 20
@@ -197,10 +198,24 @@ def test_a_blown_up_run_is_rejected(md):
     json.dumps(combine_replicas([found]).to_dict(), allow_nan=False)
 
 
-def test_replicas_that_disagree_are_rejected(md):
-    result = combine_replicas([replica(md, seed=1), replica(md, seed=2, mean_k=T_M + 60)])
-    assert any("replicas disagree" in reason for reason in result.rejections)
+def test_replicas_that_disagree_leave_too_few_independent_samples(md):
+    result = combine_replicas([replica(md, seed=1), replica(md, seed=2, mean_k=T_M + 60)], wanted=2)
+    assert any("independent samples (replicas at " in reason for reason in result.rejections)
     assert result.sigma_k > 10
+
+
+def test_replicas_are_added_until_enough_are_usable(md):
+    def strained(thermo):
+        thermo["pxx"] += 0.3
+        thermo["pyy"] += 0.3
+
+    good, bad, more = replica(md, seed=1), replica(md, seed=2, change=strained), replica(md, seed=3)
+    first = combine_replicas([good, bad], wanted=2)
+    assert any(reason.startswith("seed 2: not hydrostatic") for reason in first.rejections)
+    both = combine_replicas([good, bad, more], wanted=2)
+    assert both.accepted
+    assert both.temperature_k == combine_replicas([good, more], wanted=2).temperature_k
+    assert both.sigma_k < first.sigma_k
 
 
 def test_ten_times_less_data_widens_the_interval_or_is_refused(md):

@@ -53,11 +53,17 @@ def test_replicas_share_one_inefficiency_and_disagreement_widens_the_interval():
     one, two = ar1(rng, 4000, 10.0), ar1(rng, 4000, 10.0)
     together = mean_with_error(one, two)
     assert together.value == pytest.approx((one.mean() + two.mean()) / 2)
-    assert together.sigma == pytest.approx(mean_with_error(one).sigma / 2**0.5, rel=0.3)
-    apart = mean_with_error(one, two + 3.0, at_least=2.0)
-    assert apart.sigma > 5 * together.sigma
-    uneven = mean_with_error(one, two[:1500])
-    assert uneven.sigma == pytest.approx(together.sigma * (8000 / 5500) ** 0.5, rel=0.3)
+    assert mean_with_error(one, two + 3.0, at_least=2.0).sigma > 5 * together.sigma
+
+
+def test_replicas_and_length_narrow_the_interval_as_they_should():
+    rng = np.random.default_rng(4)
+    ratios = []
+    for _ in range(40):
+        one, two = ar1(rng, 4000, 10.0), ar1(rng, 4000, 10.0)
+        together = mean_with_error(one, two).sigma
+        ratios.append([mean_with_error(one).sigma / together, mean_with_error(one, two[:1500]).sigma / together])
+    np.testing.assert_allclose(np.median(ratios, axis=0), [2**0.5, (8000 / 5500) ** 0.5], rtol=0.15)
 
 
 def test_ten_times_less_data_widens_the_interval_by_about_root_ten():
@@ -95,10 +101,3 @@ def test_combination_weighs_by_error_and_widens_when_estimates_disagree():
 def test_students_factor_vanishes_for_many_samples():
     assert student_factor(1e6) == pytest.approx(1.0, abs=1e-5)
     assert student_factor(3) == pytest.approx(1.1968, abs=2e-3)
-
-
-def test_three_sigma_of_a_few_samples_is_students():
-    many, few = Estimate(0.0, 1.0, 1e6, 1.0), Estimate(0.0, 1.0, 6.0, 1.0)
-    assert many.half_width(3.0) == pytest.approx(3.0, rel=1e-4)
-    assert few.half_width(1.0) == pytest.approx(1.0)
-    assert few.half_width(3.0) == pytest.approx(5.507 / 1.1105, rel=1e-3)  # tables of Student's t with 5 degrees

@@ -62,6 +62,20 @@ def test_one_sigma_covers_for_two_replicas(independent):
     assert 0.50 < coverage < 0.85
 
 
+@pytest.mark.parametrize("length", [2.5, 5, 10, 40])  # of a run, in correlation times of the slow fluctuation
+def test_a_slow_fluctuation_under_fast_noise_is_not_overlooked(length):
+    """As in a two-phase box: 12 K of kinetic noise over 8 K from wandering interfaces, two replicas."""
+
+    def estimate(rng):
+        n = 300
+        slow = [ar1(rng, n, n / length) for _ in range(2)]
+        found = mean_with_error(*(s + 1.5 * ar1(rng, n, 3.0) for s in slow), at_least=2.0)
+        return found.value, found.sigma
+
+    coverage, _ = covered(estimate)
+    assert 0.50 < coverage < 0.85
+
+
 def test_two_sigma_covers_most():
     def estimate(rng):
         found = mean_with_error(series(rng, 1000, 25.0, 0.5))

@@ -24,8 +24,8 @@ def analyse_bulk_run(sample, thermo, task):
 
 
 @calcfunction
-def analyse_coexistence(**nodes):
-    """Transition temperature from the replicas of one coexistence attempt (`sample_0`, `thermo_0`, `task_0`, …)."""
+def analyse_coexistence(wanted, **nodes):
+    """Transition temperature from `wanted` or more usable replicas (`sample_0`, `thermo_0`, `task_0`, …)."""
     replicas, seeds = [], []
     for i in range(len(nodes) // 3):
         task = nodes[f"task_{i}"].get_dict()
@@ -36,7 +36,7 @@ def analyse_coexistence(**nodes):
     task, facts = nodes["task_0"].get_dict(), nodes["sample_0"].facts
     return orm.Dict(
         {
-            **coexistence.combine_replicas(replicas).to_dict(),
+            **coexistence.combine_replicas(replicas, wanted.value).to_dict(),
             "method": "coexistence",
             "phases": task["phases"],
             "pressure_gpa": task["pressure_gpa"],

@@ -15,8 +15,9 @@ from phasecal.campaign.tasks import coexistence_tasks
 class CoexistenceWorkChain(WorkChain):
     """T_t of a solid–liquid boundary at one pressure, from NPH runs of a two-phase box.
 
-    Stages run in order, each from the temperature the previous one found. A stage whose slab melted or froze is
-    repeated from a corrected temperature; the last stage must pass every gate.
+    Stages run in order, each from the temperature the previous one found. While too few replicas of a stage kept both
+    phases, or all together do not tell the temperature, more are added from a corrected temperature; those that are
+    good stay. The last stage must pass every gate.
     """
 
     MAX_ATTEMPTS = 5
@@ -43,6 +44,7 @@ class CoexistenceWorkChain(WorkChain):
         self.ctx.attempt = 0
         self.ctx.temperature_k = self.ctx.parameters["guess_k"]
         self.ctx.anchor = None
+        self.ctx.usable = []
 
     def should_run_attempt(self) -> bool:
         """Say whether a stage is left."""
@@ -69,14 +71,14 @@ class CoexistenceWorkChain(WorkChain):
         for run in runs:
             if not run.is_finished_ok:
                 return self.exit_codes.ERROR_MD_FAILED.format(message=failure(run))
-        nodes: dict[str, orm.Node] = {}
-        for i, run in enumerate(runs):
-            nodes |= {
-                f"sample_{i}": run.outputs.sample,
-                f"thermo_{i}": run.outputs.thermo,
-                f"task_{i}": run.inputs.task,
-            }
-        anchor = analyse_coexistence(**nodes)
+        replicas = self.ctx.usable + [
+            {"sample": run.outputs.sample, "thermo": run.outputs.thermo, "task": run.inputs.task} for run in runs
+        ]
+        nodes = {f"{name}_{i}": node for i, replica in enumerate(replicas) for name, node in replica.items()}
+        anchor = analyse_coexistence(wanted=orm.Int(len(runs)), **nodes)
+        self.ctx.usable = [
+            nodes for nodes, found in zip(replicas, anchor["replicas"], strict=True) if not found["rejections"]
+        ]
         stages = self.ctx.parameters["stages"]
         last = self.ctx.stage == len(stages) - 1
         # A search only has to come near: one replica that kept both phases is enough for it.
@@ -84,6 +86,7 @@ class CoexistenceWorkChain(WorkChain):
         if usable:
             self.ctx.temperature_k = anchor["temperature_k"]
             self.ctx.stage += 1
+            self.ctx.usable = []
             self.ctx.anchor = anchor
             self.report(
                 f"{stages[self.ctx.stage - 1]['name']}: {anchor['temperature_k']:.1f} ± {anchor['sigma_k']:.1f} K"
@@ -93,7 +96,8 @@ class CoexistenceWorkChain(WorkChain):
         if self.ctx.attempt >= self.MAX_ATTEMPTS:
             return self.exit_codes.ERROR_NO_COEXISTENCE.format(attempts=self.ctx.attempt, message=reasons)
         self.ctx.temperature_k = anchor["next_guess_k"]
-        self.report(f"rejected ({reasons}); trying again from {self.ctx.temperature_k:.0f} K")
+        kept = len(self.ctx.usable)
+        self.report(f"not enough yet ({reasons}); {kept} replicas kept, more from {self.ctx.temperature_k:.0f} K")
         return None
 
     def results(self) -> None:
