@@ -100,12 +100,10 @@ def set_up_codes() -> list[str]:
 
     computer = orm.load_computer("localhost")
     computer.set_minimum_job_poll_interval(POLL_INTERVAL_S)
-    # Every calibration step compiles the same functions; JAX keeps them here for the next one.
-    compiled = shlex.quote(str(Path(computer.get_workdir()) / ".jax-compiled"))
     made = []
     for label, plugin, setup in (
         ("lmp", "phasecal.lammps", ""),
-        ("phasecal", "phasecal.task", f"\nexport JAX_COMPILATION_CACHE_DIR={compiled}"),
+        ("phasecal", "phasecal.task", keep_compiled(Path(computer.get_workdir()) / ".jax-compiled")),
     ):
         try:
             orm.load_code(f"{label}@localhost")
@@ -115,10 +113,18 @@ def set_up_codes() -> list[str]:
                 computer=computer,
                 filepath_executable=executable(label),
                 default_calc_job_plugin=plugin,
-                prepend_text=f"export OMP_NUM_THREADS=1{setup}",
+                prepend_text="export OMP_NUM_THREADS=1" + setup,
             ).store()
             made.append(f"code {label}@localhost")
     return made
+
+
+def keep_compiled(folder: Path) -> str:
+    """Shell lines that make JAX keep what it compiles in a folder: every calibration step needs the same functions."""
+    return (
+        f"\nexport JAX_COMPILATION_CACHE_DIR={shlex.quote(str(folder))}"
+        "\nexport JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0"  # most take 0.2 s, but there are dozens
+    )
 
 
 def start_daemon(profile: str) -> bool:
