@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from phasecal.campaign.consistency import contradictions
 from phasecal.campaign.context import TASKS
 from phasecal.campaign.document import CampaignErrors
 from phasecal.campaign.load import load_campaign
@@ -23,7 +24,10 @@ from phasecal.cli.group import EXIT_WRONG_INPUT
 @click.option("--json", "as_json", is_flag=True, help="Print errors, or the campaign in internal units, as JSON.")
 @click.pass_context
 def validate(ctx: click.Context, file: Path, task: str, protocol: str | None, as_json: bool) -> None:
-    """Check the campaign FILE; all errors are shown at once, with file, line, key and what was expected."""
+    """Check the campaign FILE; all errors are shown at once, with file, line, key and what was expected.
+
+    Targets that contradict each other are reported with the numbers as warnings.
+    """
     try:
         campaign = load_campaign(file, task=task, protocol=protocol)
     except CampaignErrors as errors:
@@ -32,11 +36,14 @@ def validate(ctx: click.Context, file: Path, task: str, protocol: str | None, as
         problems = [dataclasses.asdict(problem) for problem in errors.problems]
         click.echo(json.dumps({"schema": 1, "valid": False, "errors": problems}, indent=1, ensure_ascii=False))
         ctx.exit(EXIT_WRONG_INPUT)
+    warnings = contradictions(campaign.to_dict())
     if as_json:
-        result = {"schema": 1, "valid": True, "errors": [], "campaign": campaign.to_dict()}
+        result = {"schema": 1, "valid": True, "errors": [], "warnings": warnings, "campaign": campaign.to_dict()}
         click.echo(json.dumps(result, indent=1, ensure_ascii=False))
     else:
         click.echo(f"{file}: valid for {task}: {_summary(campaign)}")
+        for warning in warnings:
+            click.echo(f"{file}: warning: {warning}", err=True)
 
 
 def _summary(campaign: Campaign) -> str:

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from phasecal.experiment import Reference, reference
 from phasecal.report.data import Anchor, Boundary, Property, ReportData, Round, RoundTarget
-from phasecal.report.experiment import Reference, reference
 from phasecal.report.numbers import percent, property_value, tabulated, with_sigma
 from phasecal.report.properties import describe, label
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from phasecal.experiment import SGTE, reference, transition
 from phasecal.report.checks import Estimate, Outcome, collect_warnings, estimate, outcomes, relative_change
 from phasecal.report.data import Property, ReportData
-from phasecal.report.experiment import SGTE, reference, transition
 from phasecal.report.markup import Child, Html, join, raw, table, tag, text
 from phasecal.report.numbers import NOT_SHOWN, count, duration, percent, property_value, tabulated, with_sigma
 from phasecal.report.properties import describe, label

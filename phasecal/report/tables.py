@@ -9,9 +9,9 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from phasecal.experiment import reference
 from phasecal.report.checks import Estimate, estimate, outcomes, relative_change
 from phasecal.report.data import Function, Property, ReportData
-from phasecal.report.experiment import reference
 from phasecal.report.properties import describe
 from phasecal.report.runs import thin
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from phasecal.errors import DataError, InputError
+from phasecal.experiment import TRANSITIONS, reference
 from phasecal.report import write_report
 from phasecal.report.checks import collect_warnings, outcomes
 from phasecal.report.data import read_data
-from phasecal.report.experiment import TRANSITIONS, reference
 from phasecal.report.figures import convergence
 from phasecal.report.markup import tag
 from phasecal.report.numbers import count, duration, percent, tabulated, with_sigma
