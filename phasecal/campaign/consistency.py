@@ -106,8 +106,8 @@ def _broken_lines(name: str, segments: Sequence[_Segment]) -> list[str]:
         if apart and (before.slope * after.slope < 0 or large > MAX_SLOPE_CHANGE * small):
             found.append(
                 f"{name}: dT/dP is {before.slope:.1f} ± {before.sigma:.1f} K/GPa below "
-                f"{after.low['pressure_gpa']:g} GPa and {after.slope:.1f} ± {after.sigma:.1f} K/GPa above; no boundary bends like this: "
-                f"{_between(before)} and {_between(after)} contradict each other, or their sigma is too small"
+                f"{after.low['pressure_gpa']:g} GPa and {after.slope:.1f} ± {after.sigma:.1f} K/GPa above; "
+                f"no boundary bends like this: {_between(before)} and {_between(after)} contradict each other, or their sigma is too small"
             )
     return found
 
