@@ -107,7 +107,8 @@ def _broken_lines(name: str, segments: Sequence[_Segment]) -> list[str]:
             found.append(
                 f"{name}: dT/dP is {before.slope:.1f} ± {before.sigma:.1f} K/GPa below "
                 f"{after.low['pressure_gpa']:g} GPa and {after.slope:.1f} ± {after.sigma:.1f} K/GPa above; "
-                f"no boundary bends like this: {_between(before)} and {_between(after)} contradict each other, or their sigma is too small"
+                f"no boundary bends like this: {_between(before)} and {_between(after)} contradict each other, or "
+                "their sigma is too small"
             )
     return found
 

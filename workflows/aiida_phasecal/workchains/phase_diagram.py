@@ -29,7 +29,7 @@ def collect_phase_diagram(model, **transitions):
 class PhaseDiagramWorkChain(WorkChain):
     """Measure every boundary of a campaign at every pressure for one model."""
 
-    STAGES: tuple[str, ...] = ("locate", "anchor")
+    STAGES: tuple[str, ...] = ("locate", "verification")
 
     @classmethod
     def define(cls, spec) -> None:
