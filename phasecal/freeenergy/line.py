@@ -195,3 +195,21 @@ def crossings(one: BoundaryLine, other: BoundaryLine, n_grid: int = 200) -> list
         sigma_t = float(np.hypot(sigma1 * s2, sigma2 * s1) / abs(s1 - s2))
         found.append(Crossing(pressure, sigma_p, float(t), sigma_t))
     return found
+
+
+def predict(anchors: Sequence[Datum], slopes: Sequence[Datum], pressure_gpa: float) -> float:
+    """Guess where a boundary goes beyond the pressures known so far, K: a start for the next measurement, no result.
+
+    The slope keeps changing as it did between the last two knots on that side.
+    """
+    line = fit_line(anchors, slopes)
+    knots = line.knots_gpa
+    edge = float(np.clip(pressure_gpa, knots[0], knots[-1]))
+    (temperature,), (slope,) = line.temperature(edge)[0], line.slope(edge)[0]
+    bend = 0.0
+    if len(knots) > 1 and edge != pressure_gpa:
+        pair = knots[-2:] if edge == knots[-1] else knots[:2]
+        first, second = line.slope(pair)[0]
+        bend = float((second - first) / (pair[1] - pair[0]))
+    distance = pressure_gpa - edge
+    return float(temperature + slope * distance + bend * distance**2 / 2)
