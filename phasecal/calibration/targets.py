@@ -44,6 +44,29 @@ def states_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
     return states
 
 
+def walks_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return how each boundary of a phase diagram is followed over its pressures.
+
+    Args:
+        campaign: A validated campaign as a dictionary in internal units.
+
+    Returns:
+        Dictionaries with ``phases``, ``pressures_gpa`` (ascending), ``anchors_gpa`` (where the boundary itself is
+        measured: as the campaign says, with the lowest pressure among them; else at both ends) and ``guess_k`` (at the
+        lowest).
+    """
+    walks = []
+    for boundary in campaign["boundaries"]:
+        temperatures = {target["pressure_gpa"]: target["temperature_k"] for target in boundary["targets"]}
+        pressures = sorted(boundary["pressures_gpa"] or temperatures)
+        anchors = sorted({pressures[0], *(boundary["anchors_gpa"] or pressures[-1:])})
+        guess = boundary["guess_k"] or temperatures[pressures[0]]
+        walks.append(
+            {"phases": boundary["phases"], "pressures_gpa": pressures, "anchors_gpa": anchors, "guess_k": guess}
+        )
+    return walks
+
+
 def disagreements(targets: list[dict[str, Any]], measured: list[dict[str, Any]]) -> list[str]:
     """Return one sentence for every target that an independent measurement misses by more than three σ.
 

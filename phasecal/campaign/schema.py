@@ -165,6 +165,11 @@ class Boundary(Section):
     pressures: Annotated[list[Pressure], AfterValidator(_unique)] = Field(
         [], serialization_alias="pressures_gpa", description="a list of pressures, such as [0 GPa, 5 GPa]"
     )
+    anchors: Annotated[list[Pressure], AfterValidator(_unique)] = Field(
+        [],
+        serialization_alias="anchors_gpa",
+        description="those pressures where a phase diagram measures the boundary itself, such as [0 GPa, 20 GPa]",
+    )
     targets: list[Target] = Field([], validate_default=True, description="a list of targets, each a mapping")
 
     @field_validator("phases")
@@ -187,6 +192,16 @@ class Boundary(Section):
         compositions = [context.composition(name) for name in value]
         if None not in compositions and compositions[0] != compositions[1]:
             raise fault("different compositions", "phases of the same composition")
+        return value
+
+    @field_validator("anchors")
+    @classmethod
+    def _among_the_pressures(cls, value: list[float], info: ValidationInfo) -> list[float]:
+        """A boundary is measured at pressures of its line."""
+        pressures = info.data.get("pressures", [])
+        beyond = [pressure for pressure in value if pressure not in pressures]
+        if beyond:
+            raise fault(f"{beyond[0]:g} GPa is not among the pressures", "some of the pressures")
         return value
 
     @field_validator("targets")

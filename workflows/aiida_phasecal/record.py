@@ -10,6 +10,7 @@ from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.workchains.calibrate import CalibrateWorkChain
 from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain
+from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import targets_of
@@ -17,7 +18,8 @@ from phasecal.errors import InputError
 
 TASKS: dict[str, type[WorkChain]] = {
     "calibrate": CalibrateWorkChain,
-    "transition": PhaseDiagramWorkChain,
+    "transition": BoundaryPointsWorkChain,
+    "phase-diagram": PhaseDiagramWorkChain,
     "verify": VerifyWorkChain,
 }
 """Tasks that `phasecal launch` knows, and the work chain that does each."""
@@ -139,6 +141,24 @@ def measured_points(node: orm.WorkChainNode) -> list[dict]:
     return points
 
 
+def diagram_points(node: orm.WorkChainNode) -> list[dict]:
+    """Boundary points of a phase diagram: on its lines once they are joined, before that what is measured."""
+    if "phase_diagram" not in node.outputs:
+        return measured_points(node)
+    targets = {(tuple(t["phases"]), t["pressure_gpa"]): t for t in targets_of(node.inputs.campaign.get_dict())}
+    points = []
+    for found in node.outputs.phase_diagram.points:
+        entry = point(found, found["pk"])
+        target = targets.get((tuple(entry["phases"]), entry["pressure_gpa"]))
+        entry |= {"target_k": target and target["temperature_k"], "target_sigma_k": target and target["sigma_k"]}
+        points.append({**entry, "initial_k": entry["temperature_k"], "initial_sigma_k": entry["sigma_k"]})
+    return points
+
+
+POINTS = {"calibrate": calibration_points, "phase-diagram": diagram_points}
+"""How the boundary points of a task are found, where not as :func:`measured_points`."""
+
+
 def current_model(node: orm.WorkChainNode) -> orm.Node:
     """The calibrated model, or the newest that the campaign has."""
     if "model" in node.outputs:
@@ -160,7 +180,7 @@ def summarise(node: orm.WorkChainNode) -> dict:
         "state": state_of(node),
         "exit_code": node.exit_status,
         "message": node.exit_message or "",
-        "boundaries": calibration_points(node) if task == "calibrate" else measured_points(node),
+        "boundaries": POINTS.get(task, measured_points)(node),
         "model": {
             "pk": model.pk,
             "hash": model.model_hash,

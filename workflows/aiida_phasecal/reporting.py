@@ -13,7 +13,8 @@ from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
-from phasecal.errors import DataError
+from phasecal.calibration.targets import targets_of
+from phasecal.errors import DataError, InputError
 from phasecal.observables.liquid import diffusion_coefficient, rdf
 from phasecal.potentials.eam import EamModel
 
@@ -50,6 +51,29 @@ def report_data(node: orm.WorkChainNode) -> dict:
         "lineage": lineage(node),
         "cost": summary["cost"],
     }
+
+
+def diagram_data(node: orm.WorkChainNode) -> dict:
+    """Return what the figure and the tables of a phase diagram show (:func:`phasecal.report.diagram.write_diagram`).
+
+    Raises:
+        InputError: The campaign is not a finished phase diagram.
+    """
+    diagram = node.outputs.phase_diagram if "phase_diagram" in node.outputs else None
+    if diagram is None or diagram.lines is None:
+        raise InputError(
+            f"campaign {node.pk} has no lines over pressure; `phasecal launch FILE --task phase-diagram` measures "
+            f"them, and `phasecal status {node.pk}` says how far it is"
+        )
+    targets = [
+        {key: target[key] for key in ("phases", "pressure_gpa", "temperature_k", "sigma_k")}
+        for target in targets_of(node.inputs.campaign.get_dict())
+    ]
+    points = [
+        {key: entry[key] for key in ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "pk")}
+        for entry in diagram.points
+    ]
+    return {"title": node.label, "pk": node.pk, "lines": diagram.lines, "points": points, "targets": targets}
 
 
 def transitions_of(node: orm.WorkChainNode) -> list[tuple[str, orm.WorkChainNode]]:

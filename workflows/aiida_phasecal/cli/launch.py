@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from aiida_phasecal.cli.common import echo_json, json_option, with_profile
+from phasecal.campaign.context import TASKS
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.protocols import NAMES
 from phasecal.errors import InputError, PhasecalError
@@ -18,9 +19,7 @@ class CampaignFailedError(PhasecalError):
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--task", type=click.Choice(["calibrate", "transition", "verify"]), default="calibrate", show_default=True
-)
+@click.option("--task", type=click.Choice(TASKS), default="calibrate", show_default=True)
 @click.option("--protocol", type=click.Choice(NAMES), help="Use this protocol instead of the campaign's.")
 @click.option("--model", "model_pk", type=int, help="Start from this model node instead of the campaign's source.")
 @click.option("--computer", help="Computer to run on, instead of the campaign's.")

@@ -10,10 +10,13 @@ POINT_KEYS = ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "s
 class PhaseDiagramData(orm.Data):
     """Boundary points of one model: per point the pair of phases, pressure, T ± σ, method, seeds and origin.
 
-    Attributes: ``model_hash``, ``elements`` and ``points`` (dictionaries in the form of ``phasecal show --json``).
+    Attributes: ``model_hash``, ``elements``, ``points`` (dictionaries in the form of ``phasecal show --json``) and,
+    where boundaries were followed over pressures, ``lines``: see :func:`phasecal.freeenergy.diagram.assemble`.
     """
 
-    def __init__(self, *, points: list[dict], model_hash: str, elements: list[str], **kwargs) -> None:
+    def __init__(
+        self, *, points: list[dict], model_hash: str, elements: list[str], lines: dict | None = None, **kwargs
+    ) -> None:
         """Make an unstored node.
 
         Raises:
@@ -26,9 +29,16 @@ class PhaseDiagramData(orm.Data):
                 raise ValueError(f"boundary point {point.get('phases')} lacks {', '.join(missing)}")
             if not point["sigma_k"] > 0:
                 raise ValueError(f"boundary point {point['phases']}: sigma_k must be > 0, got {point['sigma_k']}")
-        self.base.attributes.set_many({"points": points, "model_hash": model_hash, "elements": elements})
+        self.base.attributes.set_many(
+            {"points": points, "model_hash": model_hash, "elements": elements, "lines": lines}
+        )
 
     @property
     def points(self) -> list[dict]:
         """The boundary points."""
         return self.base.attributes.get("points")
+
+    @property
+    def lines(self) -> dict | None:
+        """Lines, triple points and consistency checks; None where only points were measured."""
+        return self.base.attributes.get("lines")

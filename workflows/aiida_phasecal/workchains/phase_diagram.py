@@ -1,35 +1,70 @@
-"""Boundary points of one model: every boundary of a campaign at every pressure it names."""
+"""Boundaries of one model as lines over pressure: measured at few pressures, followed by their slopes in between."""
 
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, calcfunction
+from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.workchains.common import add_options_input, failure
+from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
+from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
-from phasecal.calibration.targets import states_of
+from phasecal.calibration.targets import walks_of
+from phasecal.campaign.tasks import bulk_task, derive_seed
+from phasecal.engines.lammps import timestep_fs
+from phasecal.freeenergy.diagram import MeasuredBoundary, assemble
+from phasecal.freeenergy.line import Datum, predict
+from phasecal.freeenergy.transition import transition_properties
+
+EXPECTATION_SIGMA = 0.02
+"""Relative error of the temperature at which a boundary is expected; its slope there is as uncertain."""
 
 
 @calcfunction
-def collect_phase_diagram(model, **transitions):
-    """Boundary points of one model from its measured transitions."""
+def measure_slope(state, low, high):
+    """ΔH, ΔS, ΔV and dT/dP where a boundary is expected to be, from the bulk averages of both phases there."""
+    where = state.get_dict()
+    expected = {"temperature_k": where["expected_k"], "sigma_k": EXPECTATION_SIGMA * where["expected_k"]}
+    return orm.Dict({**where, **transition_properties(expected, low.get_dict(), high.get_dict())})
+
+
+@calcfunction
+def join_lines(model, **measured):
+    """Lines, triple points and checks from all transitions (``b0_p0`` …) and slopes of one model."""
+    nodes: dict[tuple, list] = {}
+    for key in sorted(measured):
+        point = measured[key].get_dict()
+        anchored = "method" in point
+        if anchored and point["model_hash"] != model.model_hash:
+            raise ValueError(f"{key} belongs to model {point['model_hash'][:12]}, not {model.model_hash[:12]}")
+        nodes.setdefault(tuple(point["phases"]), []).append((point, measured[key].pk, anchored))
+    boundaries = [
+        MeasuredBoundary((phases[0], phases[1]), [point for point, *_ in entries]) for phases, entries in nodes.items()
+    ]
     points = []
-    for key in sorted(transitions):
-        transition = transitions[key].get_dict()
-        if transition["model_hash"] != model.model_hash:
-            raise ValueError(
-                f"{key} was measured with model {transition['model_hash'][:12]}, not {model.model_hash[:12]}"
-            )
-        points.append({**transition, "pk": transitions[key].pk})
-    return PhaseDiagramData(points=points, model_hash=model.model_hash, elements=model.base.attributes.get("elements"))
+    for boundary in boundaries:
+        line = boundary.line()
+        for point, pk, anchored in nodes[boundary.phases]:
+            (temperature,), (sigma,) = line.temperature(point["pressure_gpa"])
+            on_line = {"temperature_k": float(temperature), "sigma_k": float(sigma)}
+            origin = {} if anchored else {"method": "clausius-clapeyron", "seeds": []}
+            points.append({**point, **on_line, **origin, "pk": pk})
+    return PhaseDiagramData(
+        points=points,
+        lines=assemble(boundaries),
+        model_hash=model.model_hash,
+        elements=model.base.attributes.get("elements"),
+    )
 
 
 class PhaseDiagramWorkChain(WorkChain):
-    """Measure every boundary of a campaign at every pressure for one model."""
+    """Follow every boundary of a campaign over its pressures, from the lowest up.
 
-    STAGES: tuple[str, ...] = ("locate", "verification")
+    At an anchor the transition is measured; elsewhere both phases are sampled where the line so far leads to, which
+    gives its slope there. All boundaries advance together.
+    """
 
     @classmethod
     def define(cls, spec) -> None:
@@ -39,36 +74,109 @@ class PhaseDiagramWorkChain(WorkChain):
         spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
         spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
         add_options_input(spec)
-        spec.outline(cls.run_transitions, cls.inspect_transitions)
-        spec.output("phase_diagram", valid_type=PhaseDiagramData, help="Boundary points, with intervals.")
-        spec.output_namespace("transitions", valid_type=orm.Dict, help="T ± σ, ΔH, ΔS, ΔV per state: `state_0`, …")
+        spec.outline(
+            cls.setup, while_(cls.should_go_on)(cls.run_next, cls.inspect_anchors, cls.inspect_samples), cls.results
+        )
+        spec.output("phase_diagram", valid_type=PhaseDiagramData, help="Lines with intervals, triple points, checks.")
+        spec.output_namespace(
+            "measured", valid_type=orm.Dict, help="Transitions and slopes: boundary and pressure, `b0_p0`, …"
+        )
         spec.exit_code(401, "ERROR_TRANSITION_FAILED", message="A transition could not be measured: {message}")
+        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message="Sampling beside a boundary failed: {message}")
 
-    def states(self) -> list[dict]:
-        """States to measure: phases, pressure and guess."""
-        return states_of(self.inputs.campaign.get_dict())
+    def setup(self) -> None:
+        """Stand at the lowest pressure of every boundary."""
+        self.ctx.campaign = self.inputs.campaign.get_dict()
+        self.ctx.timestep_fs = timestep_fs(self.inputs.model.get_model().masses)
+        self.ctx.walks = walks_of(self.ctx.campaign)
+        self.ctx.index = 0
+        self.ctx.measured = {}
 
-    def label(self) -> str:
-        """Purpose of the runs; seeds depend on it."""
-        return f"anchor:{self.inputs.model.model_hash[:12]}"
+    def should_go_on(self) -> bool:
+        """Say whether a boundary has pressures left."""
+        return any(self.ctx.index < len(walk["pressures_gpa"]) for walk in self.ctx.walks)
 
-    def run_transitions(self):
-        """Submit one transition per state."""
-        self.ctx.states = self.states()
+    def next_states(self) -> list[tuple[int, dict]]:
+        """What is measured next: index of the boundary, and phases, pressure, expected temperature, anchor or not."""
+        states = []
+        for i, walk in enumerate(self.ctx.walks):
+            if self.ctx.index >= len(walk["pressures_gpa"]):
+                continue
+            pressure = walk["pressures_gpa"][self.ctx.index]
+            state = {"phases": walk["phases"], "pressure_gpa": pressure, "anchor": pressure in walk["anchors_gpa"]}
+            states.append((i, {**state, "temperature_k": self.expected(i, pressure)}))
+        return states
+
+    def expected(self, boundary: int, pressure: float) -> float:
+        """Temperature at which a boundary is expected at a pressure, from what is known of it so far."""
+        so_far = [node.get_dict() for key, node in self.ctx.measured.items() if key.startswith(f"b{boundary}_")]
+        if not so_far:
+            return self.ctx.walks[boundary]["guess_k"]
+        anchors = [Datum(p["pressure_gpa"], p["temperature_k"], p["sigma_k"]) for p in so_far if "method" in p]
+        slopes = [Datum(p["pressure_gpa"], p["slope_k_gpa"], p["slope_k_gpa_sigma"]) for p in so_far]
+        return predict(anchors, slopes, pressure)
+
+    def run_next(self):
+        """Measure the transition at anchors; sample both phases elsewhere."""
+        self.ctx.states = self.next_states()
+        common = {name: self.inputs[name] for name in ("model", "code", "options")}
+        label = f"diagram:{self.inputs.model.model_hash[:12]}"
         children = {}
-        for i, state in enumerate(self.ctx.states):
-            where = orm.Dict({**state, "stages": list(self.STAGES), "label": self.label()})
-            inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
-            children[f"state_{i}"] = self.submit(TransitionWorkChain, state=where, **inputs)
+        for i, state in self.ctx.states:
+            where = {"phases": state["phases"], "pressure_gpa": state["pressure_gpa"]}
+            if state["anchor"]:
+                stages = list(BoundaryPointsWorkChain.STAGES)
+                where = {**where, "guess_k": state["temperature_k"], "stages": stages, "label": label}
+                children[f"anchor_{i}"] = self.submit(
+                    TransitionWorkChain, campaign=self.inputs.campaign, state=orm.Dict(where), **common
+                )
+                continue
+            for role, phase in zip(("low", "high"), state["phases"], strict=True):
+                task = bulk_task(
+                    self.ctx.campaign,
+                    phase=phase,
+                    temperature_k=state["temperature_k"],
+                    pressure_gpa=state["pressure_gpa"],
+                    timestep_fs=self.ctx.timestep_fs,
+                    seed=derive_seed(self.ctx.campaign["seed"], label, "bulk", phase, state["pressure_gpa"]),
+                )
+                children[f"{role}_{i}"] = self.submit(SampleWorkChain, task=orm.Dict(task), **common)
         return ToContext(**children)
 
-    def inspect_transitions(self):
-        """Collect the points."""
-        runs = {f"state_{i}": self.ctx[f"state_{i}"] for i in range(len(self.ctx.states))}
-        for run in runs.values():
-            if not run.is_finished_ok:
-                return self.exit_codes.ERROR_TRANSITION_FAILED.format(message=failure(run))
-        transitions = {key: run.outputs.transition for key, run in runs.items()}
-        self.out("transitions", transitions)
-        self.out("phase_diagram", collect_phase_diagram(self.inputs.model, **transitions))
+    def inspect_anchors(self):
+        """Keep the transitions."""
+        for i, state in self.ctx.states:
+            if state["anchor"]:
+                run = self.ctx[f"anchor_{i}"]
+                if not run.is_finished_ok:
+                    return self.exit_codes.ERROR_TRANSITION_FAILED.format(message=failure(run))
+                self.keep(i, run.outputs.transition)
         return None
+
+    def inspect_samples(self):
+        """Turn samples into slopes, and go on to the next pressure."""
+        for i, state in self.ctx.states:
+            if state["anchor"]:
+                continue
+            runs = [self.ctx[f"{role}_{i}"] for role in ("low", "high")]
+            for run in runs:
+                if not run.is_finished_ok:
+                    return self.exit_codes.ERROR_SAMPLE_FAILED.format(message=failure(run))
+            where = {key: state[key] for key in ("phases", "pressure_gpa")} | {"expected_k": state["temperature_k"]}
+            self.keep(i, measure_slope(orm.Dict(where), *(run.outputs.properties for run in runs)))
+        self.ctx.index += 1
+        return None
+
+    def keep(self, boundary: int, node: orm.Dict) -> None:
+        """Remember what was measured of a boundary at the present pressure."""
+        self.ctx.measured[f"b{boundary}_p{self.ctx.index}"] = node
+        found = node.get_dict()
+        slope = f"dT/dP {found['slope_k_gpa']:.1f} ± {found['slope_k_gpa_sigma']:.1f} K/GPa"
+        where = f"{'–'.join(found['phases'])} at {found['pressure_gpa']:g} GPa"
+        measured = f"{found['temperature_k']:.1f} ± {found['sigma_k']:.1f} K, " if "method" in found else ""
+        self.report(f"{where}: {measured}{slope}")
+
+    def results(self) -> None:
+        """Join everything into lines."""
+        self.out("measured", dict(self.ctx.measured))
+        self.out("phase_diagram", join_lines(self.inputs.model, **self.ctx.measured))

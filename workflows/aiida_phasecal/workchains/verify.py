@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain
+from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
 from phasecal.calibration.targets import disagreements, targets_of
 
 
-class VerifyWorkChain(PhaseDiagramWorkChain):
+class VerifyWorkChain(BoundaryPointsWorkChain):
     """Measure every target of a campaign for one model, independently of anything that trained it."""
 
     STAGES = ("verification",)

@@ -1,0 +1,147 @@
+"""A phase diagram on record: slopes and transitions joined to lines, the next guess, the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine.utils import instantiate_process
+from aiida.manage.manager import get_manager
+from aiida_phasecal.cli import cmd_phasecal
+from aiida_phasecal.data.phase_diagram import PhaseDiagramData
+from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain, join_lines, measure_slope
+from click.testing import CliRunner
+
+from phasecal.campaign.load import load_campaign
+
+CAMPAIGN = """\
+schema: 1
+title: copper line
+model: {family: eam, source: "lammps://Cu_mishin1.eam.alloy"}
+phases: {fcc: {prototype: fcc, elements: [Cu], a: 3.615 A}, liquid: {melt: fcc}}
+boundaries:
+  - {phases: [fcc, liquid], pressures: [0 GPa, 5 GPa, 10 GPa, 20 GPa], anchors: [0 GPa, 10 GPa], guess: 1330 K}
+protocol: fast
+"""
+K_B = 8.617333262e-5
+
+
+def averages(enthalpy, volume):
+    return orm.Dict({"enthalpy_ev": {"value": enthalpy, "sigma": 1e-4}, "volume_a3": {"value": volume, "sigma": 0.005}})
+
+
+def slope_at(pressure, temperature, delta_v):
+    where = orm.Dict({"phases": ["fcc", "liquid"], "pressure_gpa": pressure, "expected_k": temperature})
+    return measure_slope(where, averages(-3.2, 12.9), averages(-3.2 + 1.2 * K_B * temperature, 12.9 + delta_v))
+
+
+def transition(model, pressure, temperature, delta_v):
+    data = slope_at(pressure, temperature, delta_v).get_dict()
+    data.pop("expected_k")
+    return orm.Dict(
+        {
+            **data,
+            "temperature_k": temperature,
+            "sigma_k": 3.0,
+            "method": "coexistence",
+            "seeds": [1, 2],
+            "model_hash": model.model_hash,
+        }
+    ).store()
+
+
+@pytest.fixture
+def measured(model_node):
+    return {
+        "b0_p0": transition(model_node, 0.0, 1326.0, 0.60),
+        "b0_p1": slope_at(5.0, 1500.0, 0.55),
+        "b0_p2": transition(model_node, 10.0, 1658.0, 0.50),
+        "b0_p3": slope_at(20.0, 1935.0, 0.42),
+    }
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    path = tmp_path / "line.yaml"
+    path.write_text(CAMPAIGN)
+    return load_campaign(path, task="phase-diagram").to_dict()
+
+
+def test_slopes_carry_no_temperature_that_was_not_measured():
+    slope = slope_at(5.0, 1500.0, 0.55).get_dict()
+    assert slope["slope_k_gpa"] == pytest.approx(0.55 / (1.2 * K_B) / 160.2176634)
+    assert "temperature_k" not in slope and "sigma_k" not in slope
+
+
+def test_lines_join_anchors_and_slopes(model_node, measured):
+    diagram = join_lines(model_node, **measured)
+    assert [point["method"] for point in diagram.points] == ["coexistence", "clausius-clapeyron"] * 2
+    assert all(point["sigma_k"] > 0 for point in diagram.points)
+    assert diagram.points[3]["temperature_k"] == pytest.approx(1935, abs=15)
+    assert diagram.points[3]["sigma_k"] > diagram.points[0]["sigma_k"]
+    (check,) = diagram.lines["checks"]
+    assert check["passed"], check
+
+
+def test_an_anchor_of_another_model_is_refused(model_node, measured):
+    wrong = orm.Dict({**measured["b0_p0"].get_dict(), "model_hash": "0" * 64})
+    with pytest.raises(ValueError, match="belongs to model 000000000000"):
+        join_lines(model_node, **{**measured, "b0_p0": wrong})
+
+
+def test_the_walk_goes_from_the_lowest_pressure_with_better_and_better_guesses(model_node, measured, codes, campaign):
+    inputs = {"model": model_node, "code": codes["lmp"], "campaign": orm.Dict(campaign)}
+    chain = instantiate_process(get_manager().get_runner(), PhaseDiagramWorkChain, **inputs)
+    chain.setup()
+    expected = {0: (True, 1330.0, 1e-9), 1: (False, 1507.0, 1), 2: (True, 1658.0, 5), 3: (False, 1935.0, 15)}
+    for index, (anchor, temperature, tolerance) in expected.items():
+        chain.ctx.index = index
+        assert chain.should_go_on()
+        ((_, state),) = chain.next_states()
+        assert state["anchor"] is anchor
+        assert state["temperature_k"] == pytest.approx(temperature, abs=tolerance)
+        chain.keep(0, measured[f"b0_p{index}"])
+    chain.ctx.index = 4
+    assert not chain.should_go_on()
+
+
+@pytest.fixture
+def finished(model_node, measured, campaign):
+    node = orm.WorkChainNode(process_type="aiida.workflows:phasecal.phase_diagram", label="copper line")
+    for name, value in (("model", model_node), ("campaign", orm.Dict(campaign).store())):
+        node.base.links.add_incoming(value, link_type=LinkType.INPUT_WORK, link_label=name)
+    node.set_process_state("finished")
+    node.set_exit_status(0)
+    node.store()
+    diagram = PhaseDiagramData(
+        points=(found := join_lines(model_node, **measured)).points,
+        lines=found.lines,
+        model_hash=model_node.model_hash,
+        elements=["Cu"],
+    ).store()
+    diagram.base.links.add_incoming(node, link_type=LinkType.RETURN, link_label="phase_diagram")
+    return node
+
+
+def test_the_command_writes_figure_and_tables(finished, tmp_path):
+    folder = tmp_path / "out"
+    result = CliRunner().invoke(cmd_phasecal, ["diagram", str(finished.pk), "-o", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert "passed: Clausius-Clapeyron along fcc–liquid" in result.output
+    with (folder / "points.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["method"] for row in rows] == ["coexistence", "clausius-clapeyron"] * 2
+    assert {"phase_diagram.svg", "phase_diagram.png", "lines.csv"} <= {path.name for path in folder.iterdir()}
+    shown = json.loads(CliRunner().invoke(cmd_phasecal, ["show", str(finished.pk), "--json"]).stdout)
+    assert shown["task"] == "phase-diagram"
+    assert [entry["pressure_gpa"] for entry in shown["boundaries"]] == [0.0, 5.0, 10.0, 20.0]
+
+
+def test_a_campaign_without_lines_says_how_to_get_them(finished):
+    unfinished = orm.WorkChainNode(process_type="aiida.workflows:phasecal.phase_diagram").store()
+    result = CliRunner().invoke(cmd_phasecal, ["diagram", str(unfinished.pk)])
+    assert result.exit_code == 2
+    assert "has no lines over pressure" in result.output

@@ -1,0 +1,74 @@
+"""Boundary points of one model: every boundary of a campaign at every pressure it names."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.engine import ToContext, WorkChain, calcfunction
+
+from aiida_phasecal.data.model import ModelData
+from aiida_phasecal.data.phase_diagram import PhaseDiagramData
+from aiida_phasecal.workchains.common import add_options_input, failure
+from aiida_phasecal.workchains.transition import TransitionWorkChain
+from phasecal.calibration.targets import states_of
+
+
+@calcfunction
+def collect_points(model, **transitions):
+    """Boundary points of one model from its measured transitions."""
+    points = []
+    for key in sorted(transitions):
+        transition = transitions[key].get_dict()
+        if transition["model_hash"] != model.model_hash:
+            raise ValueError(
+                f"{key} was measured with model {transition['model_hash'][:12]}, not {model.model_hash[:12]}"
+            )
+        points.append({**transition, "pk": transitions[key].pk})
+    return PhaseDiagramData(points=points, model_hash=model.model_hash, elements=model.base.attributes.get("elements"))
+
+
+class BoundaryPointsWorkChain(WorkChain):
+    """Measure every boundary of a campaign at every pressure for one model."""
+
+    STAGES: tuple[str, ...] = ("locate", "verification")
+
+    @classmethod
+    def define(cls, spec) -> None:
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        spec.input("model", valid_type=ModelData, help="The model to measure.")
+        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
+        spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
+        add_options_input(spec)
+        spec.outline(cls.run_transitions, cls.inspect_transitions)
+        spec.output("phase_diagram", valid_type=PhaseDiagramData, help="Boundary points, with intervals.")
+        spec.output_namespace("transitions", valid_type=orm.Dict, help="T ± σ, ΔH, ΔS, ΔV per state: `state_0`, …")
+        spec.exit_code(401, "ERROR_TRANSITION_FAILED", message="A transition could not be measured: {message}")
+
+    def states(self) -> list[dict]:
+        """States to measure: phases, pressure and guess."""
+        return states_of(self.inputs.campaign.get_dict())
+
+    def label(self) -> str:
+        """Purpose of the runs; seeds depend on it."""
+        return f"anchor:{self.inputs.model.model_hash[:12]}"
+
+    def run_transitions(self):
+        """Submit one transition per state."""
+        self.ctx.states = self.states()
+        children = {}
+        for i, state in enumerate(self.ctx.states):
+            where = orm.Dict({**state, "stages": list(self.STAGES), "label": self.label()})
+            inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
+            children[f"state_{i}"] = self.submit(TransitionWorkChain, state=where, **inputs)
+        return ToContext(**children)
+
+    def inspect_transitions(self):
+        """Collect the points."""
+        runs = {f"state_{i}": self.ctx[f"state_{i}"] for i in range(len(self.ctx.states))}
+        for run in runs.values():
+            if not run.is_finished_ok:
+                return self.exit_codes.ERROR_TRANSITION_FAILED.format(message=failure(run))
+        transitions = {key: run.outputs.transition for key, run in runs.items()}
+        self.out("transitions", transitions)
+        self.out("phase_diagram", collect_points(self.inputs.model, **transitions))
+        return None
