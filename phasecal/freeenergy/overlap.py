@@ -7,22 +7,25 @@ overlap matrix and the limit of 0.03. The numbers come from pymbar.
 Departures from pymbar:
 
 * Where states do not overlap it is an :class:`~phasecal.errors.OverlapError` (``pymbar.bar`` returns 0 ± 0).
-* MBAR starts from consecutive BAR: from zero it fails when states differ by hundreds of kT.
+* MBAR starts from BAR along the pairs of states that overlap most (a spanning tree): from zero it fails when states
+  differ by hundreds of kT.
 * Frames must be independent (:func:`subsample`); pymbar cannot know.
 * pymbar logs banners at import and takes a second to load: it is imported when first needed, with its log quiet.
 
-All energies and free energies here are reduced, that is, in units of kT. Not handled: states without a path of
-overlapping neighbours in the order given.
+All energies and free energies here are reduced, that is, in units of kT.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
 from phasecal.errors import DataError, OverlapError
 
@@ -42,7 +45,7 @@ class MbarResult:
         f_k: Reduced free energies relative to state 0, shape (n_states,).
         covariance: Covariance of ``f_k``, shape (n_states, n_states); row and column 0 are zero.
         overlap: Overlap matrix, shape (n_states, n_states); each row sums to 1.
-        neighbor_overlap: Two-state overlap of each state with the next, shape (n_states - 1,); 0.5 is
+        neighbor_overlap: Two-state overlap of the pairs that join the states, shape (n_states - 1,); 0.5 is
             complete.
     """
 
@@ -87,19 +90,26 @@ def bar(work_f: FloatArray, work_r: FloatArray, *, min_overlap: float = MIN_OVER
     return difference, sigma
 
 
-def mbar(u_kn: FloatArray, n_k: NDArray[np.integer], *, min_overlap: float = MIN_OVERLAP) -> MbarResult:
+def mbar(
+    u_kn: FloatArray,
+    n_k: NDArray[np.integer],
+    *,
+    min_overlap: float = MIN_OVERLAP,
+    names: Sequence[str] | None = None,
+) -> MbarResult:
     """Free energies of several states from all their frames.
 
     Args:
         u_kn: ``u_kn[k, n]`` is the reduced potential of frame n in state k, shape (n_states, n_frames).
             Frames are independent and ordered by the state they were sampled in; a constant per frame
             cancels.
-        n_k: Frames sampled in each state, shape (n_states,). Neighbouring states must overlap.
-        min_overlap: Least two-state overlap of neighbours (0.5 is complete) that is accepted.
+        n_k: Frames sampled in each state, shape (n_states,).
+        min_overlap: Least two-state overlap (0.5 is complete) of states that count as joined.
+        names: What the states are called in errors; by default ``state 0``, ``state 1``, …
 
     Raises:
         DataError: Shapes disagree, numbers are not finite, or a state has fewer than 4 frames.
-        OverlapError: Two neighbouring states share too few configurations.
+        OverlapError: The states fall into groups that share too few configurations; the message names them.
     """
     u_kn = np.asarray(u_kn, dtype=np.float64)
     n_k = np.asarray(n_k, dtype=np.int64)
@@ -107,23 +117,51 @@ def mbar(u_kn: FloatArray, n_k: NDArray[np.integer], *, min_overlap: float = MIN
         raise DataError(f"u_kn has shape {u_kn.shape}, expected {(len(n_k), int(n_k.sum()))}")
     if not np.isfinite(u_kn).all():
         raise DataError("reduced potentials are not finite")
-    first = np.concatenate([[0], np.cumsum(n_k)])
-    start, neighbor_overlap = np.zeros(len(n_k)), np.zeros(len(n_k) - 1)
-    for k in range(len(n_k) - 1):
-        here, there = slice(first[k], first[k + 1]), slice(first[k + 1], first[k + 2])
-        forward = _series(u_kn[k + 1, here] - u_kn[k, here], f"state {k}")
-        reverse = _series(u_kn[k, there] - u_kn[k + 1, there], f"state {k + 1}")
-        difference, _, neighbor_overlap[k] = _bar(forward, reverse)
-        if neighbor_overlap[k] < min_overlap:
-            raise OverlapError(_no_overlap(f"states {k} and {k + 1}", neighbor_overlap[k], min_overlap))
-        start[k + 1] = start[k] + difference
+    names = [f"state {k}" for k in range(len(n_k))] if names is None else names
+    differences, overlaps = _pairs(u_kn, np.cumsum(n_k), names)
+    start, joined = _join(differences, overlaps, min_overlap, names)
     if len(n_k) == 1:
-        return MbarResult(start, np.zeros((1, 1)), np.ones((1, 1)), neighbor_overlap)
+        return MbarResult(start, np.zeros((1, 1)), np.ones((1, 1)), joined)
     solver = {"method": "adaptive", "options": {"min_sc_iter": 0}}  # pymbar's default makes scipy warn
     estimate = _pymbar().MBAR(u_kn - u_kn.min(axis=0), n_k, initial_f_k=start, solver_protocol=(solver,))
     variance = estimate.compute_free_energy_differences()["dDelta_f"] ** 2
     covariance = (variance[0][:, None] + variance[0][None, :] - variance) / 2
-    return MbarResult(np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], neighbor_overlap)
+    return MbarResult(np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], joined)
+
+
+def _pairs(u_kn: FloatArray, ends: NDArray[np.int64], names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Differences f_j − f_i and two-state overlaps of all pairs of states, each of shape (n_states, n_states)."""
+    frames = [slice(*pair) for pair in itertools.pairwise([0, *ends])]
+    differences, overlaps = np.zeros((2, len(ends), len(ends)))
+    for i, j in itertools.combinations(range(len(ends)), 2):
+        forward = _series(u_kn[j, frames[i]] - u_kn[i, frames[i]], names[i])
+        reverse = _series(u_kn[i, frames[j]] - u_kn[j, frames[j]], names[j])
+        difference, _, overlap = _bar(forward, reverse)
+        differences[i, j], differences[j, i] = difference, -difference
+        overlaps[i, j] = overlaps[j, i] = overlap
+    return differences, overlaps
+
+
+def _join(
+    differences: FloatArray, overlaps: FloatArray, min_overlap: float, names: Sequence[str]
+) -> tuple[FloatArray, FloatArray]:
+    """First free energies along the pairs that overlap most, and the overlaps of those pairs.
+
+    Raises:
+        OverlapError: Some states are joined with the others by no pair.
+    """
+    n_groups, group = connected_components(overlaps >= min_overlap, directed=False)
+    if n_groups > 1:
+        best = np.where(group[:, None] != group[None, :], overlaps, -1.0)
+        i, j = sorted(int(k) for k in np.unravel_index(best.argmax(), best.shape))
+        raise OverlapError(_no_overlap(f"{names[i]} and {names[j]}", overlaps[i, j], min_overlap))
+    start, joined = np.zeros(len(names)), []
+    tree = minimum_spanning_tree(np.where(overlaps > 0, 2.0 - overlaps, 0.0))
+    order, parent = breadth_first_order(tree, 0, directed=False)
+    for k in order[1:]:
+        start[k] = start[parent[k]] + differences[parent[k], k]
+        joined.append(overlaps[parent[k], k])
+    return start, np.array(joined)
 
 
 def _bar(forward: FloatArray, reverse: FloatArray) -> tuple[float, float, float]:

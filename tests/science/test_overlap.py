@@ -138,7 +138,7 @@ def test_mbar_refuses_a_broken_bridge():
     rng = np.random.default_rng(8)
     gap = Oscillators([1.0, 1.0, 1.0], [0.0, 1.0, 12.0], [0.0, 0.0, 0.0])
     n_k = np.array([100, 100, 100])
-    with pytest.raises(OverlapError, match="states 1 and 2"):
+    with pytest.raises(OverlapError, match="state 1 and state 2"):
         mbar(gap.u_kn(gap.sample(rng, n_k)), n_k)
 
 
