@@ -39,7 +39,7 @@ TRAINABLE = ("epsilon", "sigma")
 TIMESTEP = 0.004
 """Time step in units of σ√(m/ε)."""
 LIST_MARGIN = 0.015
-"""Neighbour lists of a model whose σ is trained are longer by this share: parameters may move by it without new lists."""
+"""Neighbour lists of a model whose σ is trained are longer by this share: σ may grow by it without new lists."""
 
 
 @jax.tree_util.register_dataclass

@@ -268,7 +268,8 @@ def test_a_campaign_becomes_numbers_in_internal_units(write):
         "source": "SGTE, Dinsdale 1991",
     }
     assert (data["tolerance_k"], data["seed"], data["step"]) == (2.0, 1, "gauss-newton")
-    assert data["protocol"]["anchor"]["start_spread_k"] == 15.0
+    assert data["protocol"]["anchor"]["start_spread_k"] is None
+    assert 1350 * data["protocol"]["anchor"]["relative_spread"] == pytest.approx(15.0, abs=0.1)
     assert campaign.source_path.name == "Cu_zhou.eam.alloy"
     assert campaign.elements == ["Cu"]
 
