@@ -1,8 +1,8 @@
 """Units and constants.
 
 Inside phasecal energies are eV, lengths Å, masses atomic mass units, times fs, temperatures K and pressures GPa;
-names of numbers that leave a module carry the unit (``temperature_k``, ``pressure_gpa``). Campaign files write units, but
-for those in reduced ones (:mod:`phasecal.campaign.reduced`); :func:`parse_quantity` reads them.
+names of numbers that leave a module carry the unit (``temperature_k``, ``pressure_gpa``). Campaign files write units
+(but for reduced ones, :mod:`phasecal.campaign.reduced`); :func:`parse_quantity` reads them.
 """
 
 from __future__ import annotations

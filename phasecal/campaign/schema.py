@@ -163,7 +163,6 @@ class Phase(Section):
             raise fault(str(error).removeprefix("structure: ").partition(", got ")[0]) from None
         return self
 
-
     def structure(self) -> dict[str, Any]:
         """Return the phase as :func:`phasecal.structures.crystals.crystal` takes it; a melt as it is written."""
         data = self.model_dump(exclude_none=True)

@@ -8,9 +8,9 @@ are pooled: their autocorrelation around the common mean gives the error, so rep
 
 A run is only as good as its two phases: the in-plane order of the seed crystal along z must show both phases in
 every frame, the solid must be free of lateral stress, and the enthalpy must be conserved. Otherwise it is rejected
-with the reason. Gates are in the natural scales of the run (steps, kT, kT per volume of an atom), so that a potential
-with another energy scale is judged alike and corresponding states hold exactly (docs/adr/0013); what they are for copper
-is said beside each. Known limit: one orientation of the crystal, [001] along the growth direction.
+with the reason. Gates are in the natural scales of the run (steps, kT, kT per atomic volume), so that a potential with
+another energy scale is judged alike and corresponding states hold exactly (docs/adr/0013); what they are for copper is
+said beside each. Known limit: one orientation of the crystal, [001] along the growth direction.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ DISCARD_STEPS = 1786
 DISCARD_SHARE = 0.1
 """The larger of 1786 steps (5 ps for Cu) and a tenth of the run is left out: the heat flow after setting the box up."""
 MAX_STRESS = 0.0692
-"""Largest difference of normal stresses, (p_xx + p_yy)/2 − p_zz, that is allowed beyond 2σ, in kT per volume of an atom:
+"""Largest difference of normal stresses, (p_xx + p_yy)/2 − p_zz, that is allowed beyond 2σ, in kT per atomic volume:
 0.1 GPa for Cu at 1350 K and 12.9 Å³. The stress of the two interfaces is part of it, and a strained crystal melts lower
 only by some 0.1 K at 0.1 GPa (docs/adr/0009)."""
 MEDIAN_FRAMES = 5

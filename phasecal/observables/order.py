@@ -30,8 +30,8 @@ FULL_AMPLITUDE = 0.999
 SOLID_ORDER = 0.4
 """In-plane amplitude above which a slice of a two-phase box is solid: half of what fcc Cu shows near T_m."""
 PROFILE_WIDTH = 0.64
-"""Standard deviation of the Gaussian that smooths profiles along z, in cube roots of the volume of an atom (1.5 Å for Cu
-near melting)."""
+"""Standard deviation of the Gaussian that smooths profiles along z, in cube roots of the atomic volume: 1.5 Å for
+copper near melting."""
 Q6_SHELL = 1.2
 """Bonds reach this many fcc nearest-neighbour distances at the frame's density."""
 

@@ -228,7 +228,9 @@ def test_without_the_key_every_bare_number_is_an_error(write):
     keys = ["model.epsilon", "model.sigma", "phases.fcc.elements", "phases.fcc.density", "boundaries[0].guess"]
     assert code == 2
     assert [line.split(": ")[1] for line in output][:5] == keys
-    assert output[0].endswith("model.epsilon: no unit; expected depth of the potential, such as 119.8 K (or 1.0 with units: lj) (got 1.0)")
+    assert output[0].endswith(
+        "model.epsilon: no unit; expected depth of the potential, such as 119.8 K (or 1.0 with units: lj) (got 1.0)"
+    )
 
 
 def test_reduced_units_are_for_lennard_jones_only(write):
@@ -243,7 +245,9 @@ def test_reduced_numbers_become_internal_units_once(write):
     assert json.loads(json.dumps(data)) == data
     boundary = data["boundaries"][0]
     assert (data["units"], boundary["guess_k"], data["tolerance_k"]) == ("lj", 800.0, 2.0)
-    assert boundary["targets"][0]["pressure_gpa"] == pytest.approx(2.185 * 8.617333e-5 * 1000 / 27 * 160.21766, rel=1e-6)
+    assert boundary["targets"][0]["pressure_gpa"] == pytest.approx(
+        2.185 * 8.617333e-5 * 1000 / 27 * 160.21766, rel=1e-6
+    )
     assert "density" not in data["phases"]["fcc"]
     assert data["phases"]["fcc"]["a"] == pytest.approx(3.0 * (4 / 0.95) ** (1 / 3), rel=1e-12)
     assert data["protect"] == [{"name": "fcc", "kind": "phase", "structure": data["phases"]["fcc"]}]
@@ -259,8 +263,16 @@ def test_reduced_numbers_become_internal_units_once(write):
 
 
 def test_lennard_jones_in_ordinary_units(write):
-    text = LJ.replace("units: lj\n", "").replace("[X], density: 0.95", "[Ar], a: 5.45 A").replace("epsilon: 1.0", "epsilon: 119.8 K")
-    text = text.replace("sigma: 1.0", "sigma: 3.405 A").replace("guess: 0.8", "guess: 84 K").replace("tolerance: 0.002", "tolerance: 1 K")
+    text = (
+        LJ.replace("units: lj\n", "")
+        .replace("[X], density: 0.95", "[Ar], a: 5.45 A")
+        .replace("epsilon: 1.0", "epsilon: 119.8 K")
+    )
+    text = (
+        text.replace("sigma: 1.0", "sigma: 3.405 A")
+        .replace("guess: 0.8", "guess: 84 K")
+        .replace("tolerance: 0.002", "tolerance: 1 K")
+    )
     text = text.replace("2.185, temperature: 0.8, sigma: 0.004", "0 GPa, temperature: 83.8 K, sigma: 0.1 K")
     campaign = load_campaign(write(text))
     model = build_model(campaign)
