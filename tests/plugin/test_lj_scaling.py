@@ -65,4 +65,3 @@ def test_four_times_the_energies_give_exactly_four_times_the_temperature(codes):
         assert (after["temperature_k"] is None) == (before["temperature_k"] is None)
         if before["temperature_k"] is not None:
             assert after["temperature_k"] == pytest.approx(4 * before["temperature_k"], rel=1e-9)
-    print([(entry["temperature_k"], entry["sigma_k"], entry["accepted"], entry["rejections"]) for entry in one])
