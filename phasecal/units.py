@@ -59,3 +59,13 @@ def parse_quantity(text: object, kind: str) -> float:
     if not math.isfinite(number):
         raise InputError(f"expected a finite {kind}, got {text!r}")
     return number * UNITS[kind][unit]
+
+
+def few_bits(value: float) -> float:
+    """Round to 14 significant bits, such a number that AiiDA stores exactly (it keeps 14 decimal digits).
+
+    Rounding in binary commutes with factors of 2 and 4, so that runs which are scaled by them stay scaled to the last
+    bit. Meant for numbers that may be any nearby ones: time steps and starting temperatures.
+    """
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(round(mantissa * 2**14), exponent - 14)

@@ -1,8 +1,8 @@
 """Reduced Lennard-Jones units at the border: campaigns with ``units: lj`` in, results out.
 
 Inside phasecal everything is K, GPa, Å and amu. Reduced numbers are converted once when a campaign is loaded and once
-when results are shown, with a fixed reference atom: ε₀ = k_B·1000 K, σ₀ = 3 Å, m₀ = 40 amu (docs/adr/0013). Reduced
-results do not depend on it: the model's own ε and σ are given in the same units.
+when results are shown, with a fixed reference atom: ε₀ = k_B·1000 K, σ₀ = 3.0225 Å such that ε₀/σ₀³ = 0.5 GPa, and
+m₀ = 40 amu (docs/adr/0013). Reduced results do not depend on it: the model's own ε and σ are given in the same units.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from typing import Any
 
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
-EPSILON_EV = KB * 1000.0
-SIGMA_A = 3.0
+TEMPERATURE_K = 1000.0
+PRESSURE_GPA = 0.5
+EPSILON_EV = KB * TEMPERATURE_K
+SIGMA_A = (EPSILON_EV / PRESSURE_GPA * EV_PER_A3_IN_GPA) ** (1 / 3)
 MASS_AMU = 40.0
 REFERENCE = {
-    "temperature": EPSILON_EV / KB,
-    "pressure": EPSILON_EV / SIGMA_A**3 * EV_PER_A3_IN_GPA,
+    "temperature": TEMPERATURE_K,
+    "pressure": PRESSURE_GPA,
     "length": SIGMA_A,
     "energy": EPSILON_EV,
     "density": SIGMA_A**-3,

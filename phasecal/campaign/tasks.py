@@ -10,6 +10,7 @@ import hashlib
 from typing import Any
 
 from phasecal.structures.crystals import CUBIC
+from phasecal.units import few_bits
 
 MAX_SEED = 899_999_999
 """LAMMPS' random number generators accept seeds from 1 to about 9·10⁸."""
@@ -104,6 +105,7 @@ def coexistence_tasks(parameters: Task, *, stage: Task, temperature_k: float, at
     Replicas start alternately above and below ``temperature_k``, by the share ``relative_spread`` of it or by
     ``start_spread_k`` where that is given: agreement from both sides is one of the conditions for believing the result.
     """
+    temperature_k = few_bits(temperature_k)
     spread_k = stage["start_spread_k"] or stage["relative_spread"] * temperature_k
     tasks = []
     for replica in range(stage["replicas"]):
@@ -117,7 +119,7 @@ def coexistence_tasks(parameters: Task, *, stage: Task, temperature_k: float, at
                 "n_lateral": stage["n_lateral"],
                 "n_normal": stage["n_normal"],
                 "temperature_k": temperature_k,
-                "start_temperature_k": temperature_k + spread,
+                "start_temperature_k": few_bits(temperature_k + spread),
                 "pressure_gpa": parameters["pressure_gpa"],
                 "timestep_fs": parameters["timestep_fs"],
                 "melt_temperature_k": parameters["melt_factor"] * temperature_k,

@@ -33,6 +33,7 @@ from jax.typing import ArrayLike
 from phasecal.errors import InputError
 from phasecal.observables.ensemble import AMU_A2_PER_FS2_IN_EV
 from phasecal.potentials.base import FLOAT, Model
+from phasecal.units import few_bits
 
 TRAINABLE = ("epsilon", "sigma")
 """What can be trained, in the order of ``theta``."""
@@ -187,10 +188,10 @@ class LjModel(Model):
 
     @property
     def timestep_fs(self) -> float:
-        """Time step, 0.004 σ√(m/ε), fs: not rounded, so that all of a run scales with ε and σ."""
+        """Time step, 0.004 σ√(m/ε), fs; rounded in binary only, so that ε × 4 is exactly half of it."""
         epsilon, sigma = self.parameters()
         mass = self.masses[self.elements[0]] * AMU_A2_PER_FS2_IN_EV
-        return float(TIMESTEP * sigma * np.sqrt(mass / epsilon))
+        return few_bits(float(TIMESTEP * sigma * np.sqrt(mass / epsilon)))
 
     @property
     def offset(self) -> float:

@@ -17,7 +17,7 @@ from phasecal.campaign.document import CampaignErrors
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.model import build_model
 from phasecal.campaign.protocols import NAMES
-from phasecal.campaign.reduced import reduced
+from phasecal.campaign.reduced import SIGMA_A, reduced
 from phasecal.cli import main
 
 COPPER = Path(__file__).parents[2] / "workflows" / "campaigns" / "copper.yaml"
@@ -245,16 +245,14 @@ def test_reduced_numbers_become_internal_units_once(write):
     assert json.loads(json.dumps(data)) == data
     boundary = data["boundaries"][0]
     assert (data["units"], boundary["guess_k"], data["tolerance_k"]) == ("lj", 800.0, 2.0)
-    assert boundary["targets"][0]["pressure_gpa"] == pytest.approx(
-        2.185 * 8.617333e-5 * 1000 / 27 * 160.21766, rel=1e-6
-    )
+    assert boundary["targets"][0]["pressure_gpa"] == 2.185 * 0.5
     assert "density" not in data["phases"]["fcc"]
-    assert data["phases"]["fcc"]["a"] == pytest.approx(3.0 * (4 / 0.95) ** (1 / 3), rel=1e-12)
+    assert data["phases"]["fcc"]["a"] == pytest.approx(SIGMA_A * (4 / 0.95) ** (1 / 3), rel=1e-12)
     assert data["protect"] == [{"name": "fcc", "kind": "phase", "structure": data["phases"]["fcc"]}]
     model = build_model(campaign)
     assert (model.elements, model.masses, model.shift) == (("X",), {"X": 40.0}, True)
     assert model.epsilon == pytest.approx(8.617333262e-2, rel=1e-12)
-    assert model.cutoff_sigmas * model.sigma == 7.5
+    assert (model.cutoff_sigmas, model.sigma) == (2.5, SIGMA_A)
     assert reduced(boundary)["guess"] == 0.8
     assert reduced(boundary)["targets"][0]["pressure"] == 2.185
     assert validate(write(LJ), "--task", "transition") == (

@@ -9,6 +9,7 @@ import pytest
 from phasecal.campaign.reduced import REFERENCE, reduced
 from phasecal.report.data import read_data
 from phasecal.report.tables import _boundaries
+from phasecal.units import KB, few_bits
 
 SUMMARY = {
     "task": "transition",
@@ -41,8 +42,18 @@ def test_keys_lose_their_units_and_values_are_reduced():
 
 
 def test_the_reference_atom_is_one_in_its_own_units():
-    assert REFERENCE["temperature"] == pytest.approx(1000.0)
-    assert REFERENCE["pressure"] == pytest.approx(0.51135, rel=1e-4)
+    assert REFERENCE["energy"] / KB == pytest.approx(REFERENCE["temperature"]) == 1000.0
+    assert REFERENCE["energy"] / REFERENCE["length"] ** 3 * 160.2176634 == pytest.approx(REFERENCE["pressure"]) == 0.5
+    assert REFERENCE["length"] == pytest.approx(3.0225, abs=1e-4)
+
+
+@pytest.mark.parametrize("value", [1357.77, 83.8, 2.6320500851116364, 1.0111 * 801.2345])
+def test_rounding_in_binary_survives_aiida_and_factors_of_four(value):
+    short = few_bits(value)
+    assert short == pytest.approx(value, rel=2**-14)
+    for scaled in (short, 4 * short, short / 2):
+        assert float(f"{scaled:.14g}") == scaled
+    assert few_bits(4 * value) == 4 * short
 
 
 def test_the_table_of_a_report_is_reduced(tmp_path):
