@@ -64,7 +64,7 @@ def read_quantity(value: Any, kind: str, units: str | None) -> float:
             raise InputError(f"{wrong}; expected a plain number in reduced units")
         if not math.isfinite(value):
             raise InputError(f"expected a finite {kind}")
-        return float(value) * REFERENCE[kind]
+        return float(value * REFERENCE[kind])
     if bare or _is_number(value):
         raise InputError("no unit")
     try:
