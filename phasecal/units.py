@@ -1,8 +1,8 @@
 """Units and constants.
 
 Inside phasecal energies are eV, lengths Å, masses atomic mass units, times fs, temperatures K and pressures GPa;
-names of numbers that leave a module carry the unit (``temperature_k``, ``pressure_gpa``). Campaign files always
-write units; :func:`parse_quantity` reads them.
+names of numbers that leave a module carry the unit (``temperature_k``, ``pressure_gpa``). Campaign files write units
+(but for reduced ones, :mod:`phasecal.campaign.reduced`); :func:`parse_quantity` reads them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ UNITS: dict[str, dict[str, float]] = {
     "temperature": {"K": 1.0},
     "pressure": {"GPa": 1.0, "MPa": 1e-3, "kbar": 0.1, "bar": 1e-4, "atm": 1.01325e-4},
     "length": {"A": 1.0, "Å": 1.0, "angstrom": 1.0, "nm": 10.0},
+    "energy": {"eV": 1.0, "meV": 1e-3, "kJ/mol": KJ_PER_MOL, "K": KB},
     "time": {"fs": 1.0, "ps": 1e3, "ns": 1e6},
 }
-"""Accepted units per kind of quantity, with the factor to the internal unit."""
+"""Accepted units per kind of quantity, with the factor to the internal unit; an energy in K is ε/k_B."""
 
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|infinity))\s*(\S*)\s*", re.I)
 
@@ -43,7 +44,7 @@ def parse_quantity(text: object, kind: str) -> float:
         kind: A key of :data:`UNITS`.
 
     Returns:
-        The finite value in K, GPa, Å or fs.
+        The finite value in K, GPa, Å, eV or fs.
 
     Raises:
         InputError: No unit, an unknown unit, or not a finite number.
@@ -58,3 +59,13 @@ def parse_quantity(text: object, kind: str) -> float:
     if not math.isfinite(number):
         raise InputError(f"expected a finite {kind}, got {text!r}")
     return number * UNITS[kind][unit]
+
+
+def few_bits(value: float) -> float:
+    """Round to 14 significant bits, such a number that AiiDA stores exactly (it keeps 14 decimal digits).
+
+    Rounding in binary commutes with factors of 2 and 4, so that runs which are scaled by them stay scaled to the last
+    bit. Meant for numbers that may be any nearby ones: time steps and starting temperatures.
+    """
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(round(mantissa * 2**14), exponent - 14)

@@ -190,7 +190,7 @@ class Library:
         sources = [source for model in used for source in self.select(state, model)]
         thinned = [_take(s.sample, subsample(s.sample.n_frames, s.enthalpy.inefficiency)) for s in sources]
         merged = _merge(thinned)
-        batch = frames_from_sample(merged, self.models[0].cutoff)
+        batch = frames_from_sample(merged, max(model.cutoff for model in self.models))
         table = np.array([energies(self.models[model], batch) for model in used])
         keep, counts, start = [], np.zeros(len(used), dtype=np.int64), 0
         for source, sample in zip(sources, thinned, strict=True):

@@ -26,11 +26,15 @@ class Context:
         task: One of :data:`TASKS`.
         phases: The phases as the file writes them; empty where that is not a mapping.
         source: The potential file, or why it cannot be used; None when the campaign names none.
+        family: Family of the model as the file writes it.
+        units: ``lj`` when everything is in reduced units, else None.
     """
 
     task: str
     phases: dict[str, dict[str, Any]]
     source: tuple[Path, Setfl] | InputError | None
+    family: str | None = None
+    units: str | None = None
 
     def is_melt(self, phase: str) -> bool:
         """Say whether a phase is made by melting another."""

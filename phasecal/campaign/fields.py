@@ -6,11 +6,13 @@ value is wrong (see :mod:`phasecal.campaign.load`).
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from phasecal.campaign.reduced import REFERENCE
 from phasecal.errors import InputError
 from phasecal.units import parse_quantity
 
@@ -32,17 +34,43 @@ def fault(wrong: str, expected: str | None = None) -> PydanticCustomError:
 
 
 def _quantity(kind: str) -> BeforeValidator:
-    """Read a number with its unit into the internal unit."""
+    """Read a number with its unit, or a bare one of a campaign in reduced units, into the internal unit."""
 
-    def read(value: Any) -> float:
+    def read(value: Any, info: ValidationInfo) -> float:
         try:
-            return parse_quantity(value, kind)
+            return read_quantity(value, kind, getattr(info.context, "units", None))
         except InputError as error:
-            bare = isinstance(value, int | float) and not isinstance(value, bool)
-            wrong = "no unit" if bare or _is_number(value) else str(error).partition(", got ")[0]
-            raise fault(wrong) from None
+            wrong, _, expected = str(error).partition("; expected ")
+            raise fault(wrong, expected or None) from None
 
     return BeforeValidator(read)
+
+
+def read_quantity(value: Any, kind: str, units: str | None) -> float:
+    """Return a quantity of a campaign in the internal unit.
+
+    Args:
+        value: What the user wrote.
+        kind: A key of :data:`phasecal.units.UNITS`.
+        units: The campaign's ``units``: ``lj`` for reduced ones, else None.
+
+    Raises:
+        InputError: The unit is missing, unknown, or written where everything is reduced; not a finite number.
+    """
+    bare = isinstance(value, int | float) and not isinstance(value, bool)
+    if units == "lj":
+        if not bare:
+            wrong = "has a unit, but the campaign has units: lj" if isinstance(value, str) else "wrong kind of value"
+            raise InputError(f"{wrong}; expected a plain number in reduced units")
+        if not math.isfinite(value):
+            raise InputError(f"expected a finite {kind}")
+        return float(value * REFERENCE[kind])
+    if bare or _is_number(value):
+        raise InputError("no unit")
+    try:
+        return parse_quantity(value, kind)
+    except InputError as error:
+        raise InputError(str(error).partition(", got ")[0]) from None
 
 
 def _is_number(value: Any) -> bool:
@@ -62,6 +90,9 @@ Pressure = Annotated[float, _quantity("pressure"), Field(ge=-100.0, le=1e4)]
 
 Length = Annotated[float, _quantity("length"), Field(gt=0.5, lt=100.0)]
 """In Å, as :func:`phasecal.structures.crystals.crystal` accepts it."""
+
+Energy = Annotated[float, _quantity("energy"), Field(gt=0.0, le=100.0)]
+"""In eV."""
 
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """One line."""

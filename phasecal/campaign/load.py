@@ -35,6 +35,9 @@ _WRONG = {
 }
 """What is wrong, by pydantic's type of error; any other type means that the kind of value is wrong."""
 
+_FAMILY_MARKS = ("[eam]", "[lj]")
+"""How pydantic marks which section a model was judged by."""
+
 _MAX_VALUE = 60
 """Characters of a wrong value that are repeated to the user."""
 
@@ -56,10 +59,13 @@ def load_campaign(
     document = read_document(path)
     data = _with_replacements(document.data, protocol, computer)
     phases = data.get("phases")
+    model = data["model"] if isinstance(data.get("model"), dict) else {}
     context = Context(
         task=task,
         phases=_mappings(phases),
-        source=_read_source(data.get("model"), Path(path).parent),
+        source=_read_source(model, Path(path).parent),
+        family=_word(model.get("family")),
+        units=_word(data.get("units")),
     )
     try:
         return Campaign.model_validate(data, context=context)
@@ -86,10 +92,15 @@ def _mappings(phases: Any) -> dict[str, dict[str, Any]]:
     return {name: entry if isinstance(entry, dict) else {} for name, entry in entries}
 
 
-def _read_source(model: Any, folder: Path) -> tuple[Path, Setfl] | InputError | None:
-    """Return the potential file and its content, or why it cannot be used."""
-    source = model.get("source") if isinstance(model, dict) else None
-    if not isinstance(source, str):
+def _word(value: Any) -> str | None:
+    """Return a text, and None for everything that is not one."""
+    return value if isinstance(value, str) else None
+
+
+def _read_source(model: dict[str, Any], folder: Path) -> tuple[Path, Setfl] | InputError | None:
+    """Return the potential file and its content, or why it cannot be used; None when the model is its parameters."""
+    source = model.get("source")
+    if not isinstance(source, str) or model.get("family") == "lj":
         return None
     try:
         path = resolve_source(source, folder)
@@ -101,13 +112,14 @@ def _read_source(model: Any, folder: Path) -> tuple[Path, Setfl] | InputError | 
 def _problem(details: ErrorDetails, document: Document) -> Problem:
     """Put one error of pydantic into words a user can act on."""
     kind = details["type"]
-    path = tuple(part for part in details["loc"] if part != "[key]")  # pydantic marks names of a mapping
+    marked = tuple(part for part in details["loc"] if part != "[key]")  # pydantic marks names of a mapping
+    path = tuple(part for part in marked if part not in _FAMILY_MARKS)
     context: dict[str, Any] = details.get("ctx", {})
     wrong = _WRONG.get(kind, "wrong kind of value").format_map(context)
     expected = context.get("expected") if kind == "fault" else None
     if kind == "extra_forbidden":
-        expected = _known_keys(path)
-    message = f"{wrong}; expected {expected or _description(path)}"
+        expected = _known_keys(marked)
+    message = f"{wrong}; expected {expected or _description(marked)}"
     if kind != "extra_forbidden":
         message += _got(path, document)
     return Problem(document.file, document.line(path), key_text(path), message)
@@ -154,6 +166,9 @@ def _section(path: KeyPath) -> type[Section] | None:
         if isinstance(annotation, type) and issubclass(annotation, Section):
             field = annotation.model_fields.get(str(part))
             annotation = field.annotation if field else None
+        elif part in _FAMILY_MARKS:
+            tagged = {arg.__metadata__[0].tag: arg.__origin__ for arg in get_args(annotation)}
+            annotation = tagged[part]
         else:  # list[X], dict[str, X] and X | None lead to X
             annotation = next((arg for arg in reversed(get_args(annotation)) if arg is not type(None)), None)
         if get_origin(annotation) not in (list, dict) and type(None) in get_args(annotation):

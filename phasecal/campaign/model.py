@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from phasecal.campaign.lj import LennardJones
 from phasecal.campaign.schema import Campaign
 from phasecal.potentials.base import Model
 from phasecal.potentials.eam import EamModel
 
 
 def build_model(campaign: Campaign) -> Model:
-    """Return the uncorrected model of a campaign: its potential file with all trainable parameters at zero."""
+    """Return the uncorrected model of a campaign: all trainable parameters are zero."""
     section = campaign.model
+    if isinstance(section, LennardJones):
+        return section.build(campaign.elements, reduced=campaign.units == "lj")
+    assert campaign.source_path is not None  # the section was validated with its file
     return EamModel.from_file(
         campaign.source_path,
         train=section.train.model_dump() if section.train else {},

@@ -51,7 +51,11 @@ class Coexistence(_Sampled):
     n_lateral: int = Field(ge=3, le=1000, description="a number of conventional cells along x and y, at least 3")
     n_normal: int = Field(ge=6, le=10000, description="a number of conventional cells along z, at least 6")
     replicas: int = Field(ge=1, le=100, description="a number of independent runs, at least 1")
-    start_spread: Temperature = Field(
+    relative_spread: float = Field(
+        gt=0, lt=0.1, description="the share of the guess by which replicas start above and below it, such as 0.01"
+    )
+    start_spread: Temperature | None = Field(
+        None,
         serialization_alias="start_spread_k",
         description="a temperature by which replicas start above and below the guess, such as 20 K",
     )

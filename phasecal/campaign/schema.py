@@ -12,10 +12,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from ase.data import chemical_symbols
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from phasecal.campaign.context import TASKS_WITH_TARGETS, Context, context_of
 from phasecal.campaign.fields import Length, Name, Pressure, Section, Temperature, Text, fault
+from phasecal.campaign.lj import PLACEHOLDER, LennardJones, lattice_parameter
 from phasecal.campaign.protocols import NAMES, Protocol, merge, protocol_numbers
 from phasecal.errors import InputError
 from phasecal.structures.crystals import PROTOTYPES, crystal
@@ -42,7 +52,7 @@ class Train(Section):
 class Model(Section):
     """The interatomic potential."""
 
-    family: Literal["eam"] = Field(description="eam, the family this version calibrates")
+    family: Literal["eam"] = Field(description="eam or lj, the families this version calibrates")
     source: Text = Field(description="a path relative to the campaign file, or lammps://NAME")
     train: Train | None = Field(
         None,
@@ -96,15 +106,21 @@ class Phase(Section):
     elements: list[str] | None = Field(None, description="a list of chemical symbols, such as [Cu]")
     a: Length | None = Field(None, description="a lattice parameter above 0.5 A, such as 3.615 A")
     c: Length | None = Field(None, description="a lattice parameter above 0.5 A, such as 4.68 A")
+    density: float | None = Field(
+        None, gt=0.01, lt=10, description="with units: lj, a number density in reduced units, such as 0.95"
+    )
     melt: str | None = Field(None, description="the name of the crystal that is molten, such as fcc")
 
     @field_validator("elements")
     @classmethod
     def _known_elements(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
         """Every element exists, and the potential describes it."""
-        source = context_of(info).source
+        context = context_of(info)
+        source = context.source
+        if context.family == "lj" and value and len(set(value)) > 1:
+            raise fault(f"{len(set(value))} elements", "one, because lj describes one kind of atom")
         for element in value or []:
-            if element not in chemical_symbols[1:]:
+            if element not in chemical_symbols[1:] and not (element == PLACEHOLDER and context.units == "lj"):
                 raise fault(f"{element!r} is not a chemical symbol")
             if isinstance(source, tuple) and element not in source[1].elements:
                 raise fault(f"{element} is not in {source[0].name}", f"elements among {', '.join(source[1].elements)}")
@@ -120,21 +136,38 @@ class Phase(Section):
             raise fault("not a crystal of this campaign", f"one of {', '.join(crystals)}" if crystals else None)
         return value
 
+    @field_validator("density")
+    @classmethod
+    def _only_in_reduced_units(cls, value: float | None, info: ValidationInfo) -> float | None:
+        """Densities are those of reduced units."""
+        if value is not None and context_of(info).units != "lj":
+            raise fault("a density without units: lj", "the lattice parameter a with its unit")
+        return value
+
     @model_validator(mode="after")
     def _crystal_or_melt(self) -> Phase:
         """A phase is one of the two, and a crystal can be built."""
-        given = [key for key in ("prototype", "elements", "a", "c") if getattr(self, key) is not None]
+        given = [key for key in ("prototype", "elements", "a", "c", "density") if getattr(self, key) is not None]
         if self.melt is not None:
             if given:
                 raise fault(f"has melt and {given[0]}", "either melt: PHASE, or prototype, elements and a")
             return self
-        if missing := [key for key in ("prototype", "elements", "a") if key not in given]:
+        if self.density is not None and {"a", "c"} & set(given):
+            raise fault("has density and a lattice parameter", "either density, or a (and c)")
+        size = "density" if self.density is not None else "a"
+        if missing := [key for key in ("prototype", "elements", size) if key not in given]:
             raise fault(f"missing {', '.join(missing)}", "either melt: PHASE, or prototype, elements and a")
         try:
-            crystal(self.model_dump(exclude_none=True))
+            crystal(self.structure())
         except InputError as error:
             raise fault(str(error).removeprefix("structure: ").partition(", got ")[0]) from None
         return self
+
+    def structure(self) -> dict[str, Any]:
+        """Return the phase as :func:`phasecal.structures.crystals.crystal` takes it; a melt as it is written."""
+        data = self.model_dump(exclude_none=True)
+        density = data.pop("density", None)
+        return data if density is None else {**data, "a": lattice_parameter(data, density)}
 
 
 class Target(Section):
@@ -232,12 +265,21 @@ class Resources(Section):
     slots: int = Field(1, ge=1, le=10000, description="a number of jobs that may run at once, at least 1")
 
 
+def _family_mark(value: Any) -> str:
+    """Mark of the section that describes a model; what is not understood is judged as an EAM, the default."""
+    family = value.get("family") if isinstance(value, dict) else getattr(value, "family", None)
+    return "[lj]" if family == "lj" else "[eam]"
+
+
 class Campaign(Section):
     """A whole campaign; :meth:`to_dict` is what workflows consume."""
 
     version: int = Field(alias="schema", ge=1, le=1, description="1, the version of this format")
     title: Text = Field(description="a short title, such as copper")
-    model: Model = Field(description="a mapping with family, source and train")
+    units: Literal["lj"] | None = Field(None, description="lj, when all values are in reduced units; else no such key")
+    model: Annotated[
+        Annotated[Model, Tag("[eam]")] | Annotated[LennardJones, Tag("[lj]")], Discriminator(_family_mark)
+    ] = Field(description="a mapping with family, source and train")
     phases: dict[Name, Phase] = Field(min_length=1, description="a mapping from names to phases")
     boundaries: list[Boundary] = Field(min_length=1, description="a list of boundaries, each a mapping")
     protect: Annotated[list[str], AfterValidator(_unique)] | None = Field(
@@ -250,7 +292,15 @@ class Campaign(Section):
     seed: int = Field(1, ge=1, le=899_999_999, description="a whole number from 1 to 899999999")
     protocol: Protocol = Field(description=f"{', '.join(NAMES)}, or a mapping with name and changed numbers")
     resources: Resources = Field(Resources(), description="a mapping with computer and slots")
-    _source_path: Path = PrivateAttr()
+    _source_path: Path | None = PrivateAttr()
+
+    @field_validator("units")
+    @classmethod
+    def _reduced_units_of_lj(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Reduced units are those of a Lennard-Jones potential."""
+        if value == "lj" and context_of(info).family != "lj":
+            raise fault("units: lj without family: lj", "units: lj only with a model of family lj")
+        return value
 
     @field_validator("boundaries")
     @classmethod
@@ -288,13 +338,17 @@ class Campaign(Section):
     def model_post_init(self, context: Any) -> None:
         """Remember the potential file."""
         assert isinstance(context, Context)
-        assert isinstance(context.source, tuple)
-        self._source_path = context.source[0]
+        self._source_path = context.source[0] if isinstance(context.source, tuple) else None
 
     @property
-    def source_path(self) -> Path:
-        """The potential file, resolved."""
+    def source_path(self) -> Path | None:
+        """The potential file, resolved; None when the model is its parameters."""
         return self._source_path
+
+    @property
+    def source_name(self) -> str:
+        """What the potential is called: the name of its file, or of its family."""
+        return self._source_path.name if self._source_path else self.model.family
 
     @property
     def elements(self) -> list[str]:
@@ -302,7 +356,7 @@ class Campaign(Section):
         return list(dict.fromkeys(element for phase in self.phases.values() for element in phase.elements or []))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the campaign with all defaults as JSON-able data in internal units.
+        """Return the campaign with all defaults as JSON-able data in internal units, also with ``units: lj``.
 
         Keys are those of the file, with the unit appended where there is one (``tolerance_k``, ``guess_k``,
         ``pressures_gpa``); lengths are plain Å. ``protocol`` holds all numbers; ``protect`` is a list of
@@ -311,7 +365,7 @@ class Campaign(Section):
         """
         data = self.model_dump(by_alias=True)
         data["schema"] = data.pop("version", 1)
-        data["phases"] = {name: phase.model_dump(exclude_none=True) for name, phase in self.phases.items()}
+        data["phases"] = {name: phase.structure() for name, phase in self.phases.items()}
         crystals = {name: phase for name, phase in data["phases"].items() if "melt" not in phase}
         names = list(crystals) if self.protect is None else self.protect
         reference = next(iter(crystals.values()))

@@ -10,6 +10,7 @@ import hashlib
 from typing import Any
 
 from phasecal.structures.crystals import CUBIC
+from phasecal.units import few_bits
 
 MAX_SEED = 899_999_999
 """LAMMPS' random number generators accept seeds from 1 to about 9·10⁸."""
@@ -93,7 +94,7 @@ def coexistence_parameters(
         "melt_factor": protocol["melt_factor"],
         "restart_every": protocol["restart_every"],
         "seed": campaign["seed"],
-        "label": label,
+        "label": f"{label}:{pressure_gpa}",
         "stages": [{"name": name, **protocol[name]} for name in stages],
     }
 
@@ -101,12 +102,14 @@ def coexistence_parameters(
 def coexistence_tasks(parameters: Task, *, stage: Task, temperature_k: float, attempt: int) -> list[Task]:
     """Return the MD tasks of all replicas of one attempt at one stage.
 
-    Replicas start alternately above and below ``temperature_k`` by ``start_spread_k``: agreement from both sides is
-    one of the conditions for believing the result.
+    Replicas start alternately above and below ``temperature_k``, by the share ``relative_spread`` of it or by
+    ``start_spread_k`` where that is given: agreement from both sides is one of the conditions for believing the result.
     """
+    temperature_k = few_bits(temperature_k)
+    spread_k = stage["start_spread_k"] or stage["relative_spread"] * temperature_k
     tasks = []
     for replica in range(stage["replicas"]):
-        spread = stage["start_spread_k"] * (1 if replica % 2 == 0 else -1)
+        spread = spread_k * (1 if replica % 2 == 0 else -1)
         tasks.append(
             {
                 "schema": 1,
@@ -116,7 +119,7 @@ def coexistence_tasks(parameters: Task, *, stage: Task, temperature_k: float, at
                 "n_lateral": stage["n_lateral"],
                 "n_normal": stage["n_normal"],
                 "temperature_k": temperature_k,
-                "start_temperature_k": temperature_k + spread,
+                "start_temperature_k": few_bits(temperature_k + spread),
                 "pressure_gpa": parameters["pressure_gpa"],
                 "timestep_fs": parameters["timestep_fs"],
                 "melt_temperature_k": parameters["melt_factor"] * temperature_k,
@@ -128,9 +131,7 @@ def coexistence_tasks(parameters: Task, *, stage: Task, temperature_k: float, at
                 "thermo_every": stage["thermo_every"],
                 "sample_every": stage["sample_every"],
                 "restart_every": parameters["restart_every"],
-                "seed": derive_seed(
-                    parameters["seed"], parameters["label"], parameters["pressure_gpa"], stage["name"], attempt, replica
-                ),
+                "seed": derive_seed(parameters["seed"], parameters["label"], stage["name"], attempt, replica),
             }
         )
     return tasks

@@ -10,7 +10,9 @@ until two happen to agree would select them, so more replicas are added instead.
 
 A run is only as good as its two phases: the in-plane order of the seed crystal along z must show both phases in
 every frame, the solid must be free of lateral stress, and the enthalpy must be conserved. Otherwise it is rejected
-with the reason. Known limit: one orientation of the crystal, [001] along the growth direction.
+with the reason. Gates are in the natural scales of the run (steps, kT, kT per atomic volume), so that a potential with
+another energy scale is judged alike and corresponding states hold exactly (docs/adr/0013); what they are for copper is
+said beside each. Known limit: one orientation of the crystal, [001] along the growth direction.
 """
 
 from __future__ import annotations
@@ -27,33 +29,35 @@ from phasecal.engines.lammps.coexistence import CoexistenceTask
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import ConvergenceError, DataError, InputError
 from phasecal.observables.ensemble import (
+    PRESSURE_TOLERANCE,
     Thermo,
     average,
     ensemble_temperature,
     not_finite,
     off_target,
+    thermal_pressure_gpa,
     wrong_degrees_of_freedom,
 )
 from phasecal.observables.order import bragg_vectors, solid_fraction
 from phasecal.observables.statistics import Estimate, chi_squared, mean_with_error
 from phasecal.sample import Sample
 from phasecal.structures.crystals import crystal, two_phase_repeats
-from phasecal.units import EV_PER_A3_IN_GPA
+from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 SOLID_WINDOW = (0.2, 0.7)
 """Solid fraction at which both layers are thick enough, in every frame: a thin liquid freezes above T_m."""
-DISCARD_PS = 5.0
+DISCARD_STEPS = 1786
 DISCARD_SHARE = 0.1
-"""The larger of 5 ps and a tenth of the run is left out: the heat flow after setting the box up."""
-MAX_STRESS_GPA = 0.1
-"""Largest difference of normal stresses, (p_xx + p_yy)/2 − p_zz, that is allowed beyond 2σ. The stress of the two
-interfaces is part of it, and a strained crystal melts lower only by some 0.1 K at 0.1 GPa (docs/adr/0009)."""
+"""The larger of 1786 steps (5 ps for Cu) and a tenth of the run is left out: the heat flow after setting the box up."""
+MAX_STRESS = 0.0692
+"""Largest difference of normal stresses, (p_xx + p_yy)/2 − p_zz, that is allowed beyond 2σ, in kT per atomic volume:
+0.1 GPa for Cu at 1350 K and 12.9 Å³. The stress of the two interfaces is part of it, and a strained crystal melts lower
+only by some 0.1 K at 0.1 GPa (docs/adr/0009)."""
 MEDIAN_FRAMES = 5
 """Frames over which the solid fraction is smoothed (running median) before it is judged: single frames are noisy."""
-MAX_DRIFT_EV = 0.002
-"""Largest drift of the conserved enthalpy over the run, eV/atom: 1.5 % of the box frozen or melted by the
-integrator."""
-PRESSURE_TOLERANCE_GPA = 0.02
+MAX_DRIFT = 0.0172
+"""Largest drift of the conserved enthalpy per atom over the run, in kT: 2 meV for Cu at 1350 K, 1.5 % of the box frozen
+or melted by the integrator."""
 MIN_INDEPENDENT = 8.0
 """Independent samples, over all replicas, that an accepted result needs."""
 GUESS_STEP = 0.04
@@ -174,19 +178,22 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
     time_ps = sample.steps * checked.timestep_fs / 1000
     outcome, lost, guess_k = _outcome(fraction, time_ps, thermo, checked)
 
-    discard_ps = max(DISCARD_PS, DISCARD_SHARE * checked.production_steps * checked.timestep_fs / 1000)
-    kept = thermo["step"] * checked.timestep_fs / 1000 >= discard_ps
+    discard = max(DISCARD_STEPS, DISCARD_SHARE * checked.production_steps)
+    kept = thermo["step"] >= discard
     if np.sum(kept) < 4:
-        raise DataError(f"the run ends within the {discard_ps:.1f} ps that are left out; it needs to be longer")
+        raise DataError(f"the run ends within the {discard:.0f} steps that are left out; it needs to be longer")
     series_k = ensemble_temperature(thermo, checked.timestep_fs, sample.n_atoms)[kept]
     stress, stress_missing = average("stress", ((thermo["pxx"] + thermo["pyy"]) / 2 - thermo["pzz"])[kept])
     pressure, _ = average("pressure", thermo["pzz"][kept])
     blown_up = not_finite(thermo)
     drift_ev = None if blown_up else _drift_ev(thermo, checked.pressure_gpa, sample.n_atoms)
-    reasons = [lost, blown_up, wrong_degrees_of_freedom(thermo, sample.n_atoms), _drifting(drift_ev)]
+    drifting = _drifting(drift_ev, KB * checked.temperature_k)
+    reasons = [lost, blown_up, wrong_degrees_of_freedom(thermo, sample.n_atoms), drifting]
     if outcome == "coexisting":
-        off_pressure = off_target("p_zz", pressure, checked.pressure_gpa, PRESSURE_TOLERANCE_GPA, "GPa")
-        reasons += [off_pressure, stress_missing, _stressed(stress)]
+        scale_gpa = thermal_pressure_gpa(checked.temperature_k, float(thermo["volume"].mean()) / sample.n_atoms)
+        tolerance_gpa = PRESSURE_TOLERANCE * scale_gpa
+        off_pressure = off_target("p_zz", pressure, checked.pressure_gpa, tolerance_gpa, "GPa")
+        reasons += [off_pressure, stress_missing, _stressed(stress, MAX_STRESS * scale_gpa)]
     return Replica(
         outcome=outcome,
         temperature_k=average("temperature", series_k)[0] if outcome == "coexisting" else None,
@@ -231,20 +238,20 @@ def _drift_ev(thermo: Thermo, pressure_gpa: float, n_atoms: int) -> float:
     return float(slope * (thermo["step"][-1] - thermo["step"][0]))
 
 
-def _drifting(drift_ev: float | None) -> str | None:
+def _drifting(drift_ev: float | None, kt_ev: float) -> str | None:
     """Say so when the integrator heats or cools the box."""
-    if drift_ev is None or abs(drift_ev) <= MAX_DRIFT_EV:
+    if drift_ev is None or abs(drift_ev) <= MAX_DRIFT * kt_ev:
         return None
     return f"the enthalpy drifts by {1e3 * drift_ev:.2g} meV/atom; shorten the time step"
 
 
-def _stressed(stress: Estimate | None) -> str | None:
+def _stressed(stress: Estimate | None, limit_gpa: float) -> str | None:
     """Say so when the crystal is strained sideways: x and y were fixed at the wrong temperature."""
-    if stress is None or abs(stress.value) - 2 * stress.sigma <= MAX_STRESS_GPA:
+    if stress is None or abs(stress.value) - 2 * stress.sigma <= limit_gpa:
         return None
     return (
         f"not hydrostatic: (p_xx + p_yy)/2 − p_zz = {stress.value:.3f} ± {stress.sigma:.3f} GPa, expected within "
-        f"{MAX_STRESS_GPA}; relax the crystal at a temperature closer to the one found"
+        f"{limit_gpa:.2g}; relax the crystal at a temperature closer to the one found"
     )
 
 

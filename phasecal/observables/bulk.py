@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from phasecal.engines.lammps.bulk import BulkTask
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import DataError, InputError
-from phasecal.observables.ensemble import Thermo, average, not_finite, off_target, wrong_degrees_of_freedom
+from phasecal.observables.ensemble import (
+    PRESSURE_TOLERANCE,
+    Thermo,
+    average,
+    not_finite,
+    off_target,
+    thermal_pressure_gpa,
+    wrong_degrees_of_freedom,
+)
 from phasecal.observables.order import bragg_order, bragg_vectors, global_q6
 from phasecal.observables.statistics import Estimate
 from phasecal.sample import Sample
@@ -30,9 +38,8 @@ MAX_LIQUID_ORDER = 0.3
 """Bragg amplitude above which a frame is not liquid."""
 MAX_LIQUID_Q6 = 0.2
 """Global Q6 above which a frame has crystallised, whatever its lattice."""
-PRESSURE_TOLERANCE_GPA = 0.02
 TEMPERATURE_TOLERANCE = 0.002
-"""A mean may miss its target by this much (absolute, relative) plus 4σ."""
+"""A mean temperature may miss its target by this share plus 4σ."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +116,12 @@ def analyse_bulk(sample: Sample, thermo: Thermo, task: Mapping[str, Any], solid:
     }
     means = {name: average(name, values) for name, values in series.items()}
     reasons += [reason for _, reason in means.values()]
+    volume_a3 = float(thermo["volume"].mean()) / n
+    tolerance_gpa = PRESSURE_TOLERANCE * thermal_pressure_gpa(checked.temperature_k, volume_a3)
     tolerance_k = TEMPERATURE_TOLERANCE * checked.temperature_k
     reasons += [
         off_target("temperature", means["temperature"][0], checked.temperature_k, tolerance_k, "K"),
-        off_target("pressure", means["pressure"][0], checked.pressure_gpa, PRESSURE_TOLERANCE_GPA, "GPa"),
+        off_target("pressure", means["pressure"][0], checked.pressure_gpa, tolerance_gpa, "GPa"),
     ]
     return BulkResult(
         phase=sample.phase,

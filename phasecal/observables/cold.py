@@ -216,7 +216,8 @@ def _expand_along(
     model: Model, atoms: Atoms, theta: ArrayLike | None, direction: FLOAT
 ) -> tuple[_Expansion, _Expansion]:
     """Return the expansion and its derivative by θ along a direction."""
-    frames = frames_from_atoms([atoms], model.elements, model.cutoff)
+    reach = model.cutoff if theta is None else model.reach(theta)
+    frames = frames_from_atoms([atoms], model.elements, reach)
     missing = -frames.neighbors.shape[2] % LIST_WIDTH
     result = _expansion_and_slope(
         model.energy_function,

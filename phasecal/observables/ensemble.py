@@ -9,10 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from phasecal.errors import ConvergenceError, DataError
 from phasecal.observables.statistics import Estimate, mean_with_error
-from phasecal.units import KB
+from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 AMU_A2_PER_FS2_IN_EV = 103.642696562
 """1 amu·(Å/fs)² in eV (CODATA 2018)."""
+
+PRESSURE_TOLERANCE = 0.0138
+"""How far a mean pressure may miss its target, beyond 4σ, in kT per volume of an atom: 0.02 GPa for Cu at 1350 K."""
 
 Thermo = Mapping[str, NDArray[np.float64]]
 
@@ -68,6 +71,16 @@ def average(name: str, series: ArrayLike) -> tuple[Estimate | None, str | None]:
         return mean_with_error(series), None
     except (ConvergenceError, DataError) as error:
         return None, f"{name}: {error}"
+
+
+def thermal_pressure_gpa(temperature_k: float, volume_a3: float) -> float:
+    """Return kT/v, GPa: the natural scale of stresses in a run (1.45 GPa for Cu near melting).
+
+    Args:
+        temperature_k: Temperature, K.
+        volume_a3: Volume per atom, Å³.
+    """
+    return KB * temperature_k / volume_a3 * EV_PER_A3_IN_GPA
 
 
 def off_target(name: str, mean: Estimate | None, target: float, tolerance: float, unit: str) -> str | None:

@@ -29,8 +29,9 @@ FULL_AMPLITUDE = 0.999
 """A reflection counts when the perfect crystal scatters at least this fraction of the maximum."""
 LIQUID_ORDER = 0.2
 """In-plane amplitude that no slice of a liquid shows (typically 0.1)."""
-PROFILE_WIDTH = 1.5
-"""Standard deviation of the Gaussian that smooths profiles along z, Å."""
+PROFILE_WIDTH = 0.64
+"""Standard deviation of the Gaussian that smooths profiles along z, in cube roots of the atomic volume: 1.5 Å for
+copper near melting."""
 Q6_SHELL = 1.2
 """Bonds reach this many fcc nearest-neighbour distances at the frame's density."""
 
@@ -139,7 +140,7 @@ def solid_fraction(sample: Sample, vectors: NDArray[np.int64], n_bins: int = 200
     profiles = []
     for scaled, cell in zip(scaled_positions(sample), sample.cells, strict=True):
         slices = np.floor((scaled[:, 2] % 1.0) * n_bins).astype(np.int64) % n_bins
-        width = PROFILE_WIDTH * n_bins / cell[2, 2]
+        width = PROFILE_WIDTH * (np.linalg.det(cell) / len(scaled)) ** (1 / 3) * n_bins / cell[2, 2]
         waves = np.exp(2j * np.pi * scaled @ vectors.T)
         count = _smooth(np.bincount(slices, minlength=n_bins).astype(np.float64), width)
         amplitude = np.zeros(n_bins)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from phasecal.engines.lammps.task import timestep_fs
 from phasecal.errors import DataError
 from phasecal.structures.neighbors import Frames, frames_from_atoms, frames_from_sample
 
@@ -50,7 +51,7 @@ __all__ = [
 
 jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]  # not typed in JAX
 
-FAMILIES = {"eam": "phasecal.potentials.eam:EamModel"}
+FAMILIES = {"eam": "phasecal.potentials.eam:EamModel", "lj": "phasecal.potentials.lj:LjModel"}
 """Where the class of each family lives (imported when a file of that family is loaded)."""
 
 FLOAT = NDArray[np.float64]
@@ -143,6 +144,15 @@ class Model(ABC):
             The ``pair_style``, ``pair_coeff`` and ``mass`` commands (units metal; atom types in the order of
             :attr:`elements`); files are named relative to ``folder``.
         """
+
+    @property
+    def timestep_fs(self) -> float:
+        """Time step of molecular dynamics with this model, fs; by default from the lightest mass."""
+        return timestep_fs(self.masses)
+
+    def reach(self, theta: ArrayLike) -> float:
+        """Return the distance beyond which atoms do not interact under parameters ``theta``, Å."""
+        return self.cutoff
 
     @cached_property
     def hash(self) -> str:
@@ -266,8 +276,9 @@ def _over_frames(function: Callable[..., Array], model: Model, frames: Frames, t
     Raises:
         DataError: The neighbour lists are shorter than the model's cutoff.
     """
-    if frames.cutoff < model.cutoff:
-        raise DataError(f"neighbour lists to {frames.cutoff} Å are too short for a cutoff of {model.cutoff} Å")
+    cutoff = model.reach(model.theta if theta is None else theta)
+    if frames.cutoff < cutoff:
+        raise DataError(f"neighbour lists to {frames.cutoff} Å are too short for a cutoff of {cutoff} Å")
     energy_function = model.energy_function
     theta = jnp.asarray(model.theta if theta is None else theta, dtype=jnp.float64)
     species = jnp.asarray(frames.species)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from phasecal.campaign.reduced import REFERENCE
 from phasecal.experiment import Reference, reference
 from phasecal.report.data import Anchor, Boundary, Property, ReportData, Round, RoundTarget
 from phasecal.report.numbers import percent, property_value, tabulated, with_sigma
@@ -212,6 +213,11 @@ def withheld(data: ReportData) -> list[str]:
 def collect_warnings(data: ReportData) -> list[str]:
     """Every reason for doubt, the campaign's own first."""
     found = list(data.warnings)
+    if data.summary.units == "lj":
+        found.append(
+            f"A campaign in reduced units: this page has T in K (1 is {REFERENCE['temperature']:.0f} K) and P in GPa "
+            f"(1 is {REFERENCE['pressure']:.6f} GPa); boundaries.csv has them reduced."
+        )
     for item in outcomes(data):
         found += _boundary_warnings(data, item)
     found += _property_warnings(data)

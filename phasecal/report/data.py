@@ -85,6 +85,7 @@ class Summary(_Part):
     """The object printed by ``phasecal show PK --json`` (docs/reference/show-json.md)."""
 
     task: str
+    units: str | None = None
     state: str
     exit_code: int | None = None
     boundaries: list[Boundary] = []

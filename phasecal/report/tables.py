@@ -9,6 +9,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from phasecal.campaign.reduced import reduced
 from phasecal.experiment import reference
 from phasecal.report.checks import Estimate, estimate, outcomes, relative_change
 from phasecal.report.data import Function, Property, ReportData
@@ -41,7 +42,7 @@ def _boundaries(data: ReportData, folder: Path) -> list[Path]:
     header = ["low_phase", "high_phase", "pressure_gpa"]
     for name in ("initial", "training", "result", "target"):
         header += [f"{name}_k", f"{name}_sigma_k"]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             *item.boundary.phases,
             item.boundary.pressure_gpa,
@@ -56,7 +57,11 @@ def _boundaries(data: ReportData, folder: Path) -> list[Path]:
         ]
         for item in outcomes(data)
     ]
-    return _write(folder / "boundaries.csv", [*header, "kind", "method", "seeds", "pk"], rows)
+    header += ["kind", "method", "seeds", "pk"]
+    if data.summary.units == "lj":
+        tables = [reduced(dict(zip(header, row, strict=True))) for row in rows]
+        header, rows = [*reduced(dict.fromkeys(header))], [list(table.values()) for table in tables]
+    return _write(folder / "boundaries.csv", header, rows)
 
 
 def _rounds(data: ReportData, folder: Path) -> list[Path]:

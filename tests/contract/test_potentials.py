@@ -23,16 +23,24 @@ from phasecal.potentials.base import (
     virials,
 )
 from phasecal.potentials.eam import EamModel
+from phasecal.potentials.lj import LjModel
 
 
 def eam(name, elements=None, cutoff=None, **train):
     return EamModel.from_file(potentials_folder() / name, train, elements=elements, cutoff=cutoff)
 
 
+def lennard_jones(**changes):
+    settings = {"epsilon": 0.1, "sigma": 2.4, "cutoff_sigmas": 2.5, "train": ["epsilon", "sigma"]}
+    return LjModel.from_parameters(element="Ar", mass=39.95, **(settings | changes))
+
+
 FAMILIES = {
     "eam-zhou-trimmed": lambda: eam("Cu_zhou.eam.alloy", pair=12, cutoff=6.0),
     "eam-mishin": lambda: eam("Cu_mishin1.eam.alloy", pair=6, density=4, embedding=4),
     "eam-binary": lambda: eam("AlCu.eam.alloy", ["Cu", "Al"], pair=4, density=3, embedding=3),
+    "lj-shifted": lennard_jones,
+    "lj-truncated": lambda: lennard_jones(shift=False, cutoff_sigmas=2.7),
     "eam-fs": lambda: eam("CuZr_mm.eam.fs", pair=3, density=3, embedding=2),
 }
 

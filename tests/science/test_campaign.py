@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from phasecal.campaign.context import TASKS
 from phasecal.campaign.document import CampaignErrors
 from phasecal.campaign.load import load_campaign
+from phasecal.campaign.model import build_model
 from phasecal.campaign.protocols import NAMES
+from phasecal.campaign.reduced import SIGMA_A, reduced
 from phasecal.cli import main
 
 COPPER = Path(__file__).parents[2] / "workflows" / "campaigns" / "copper.yaml"
@@ -137,6 +139,50 @@ WRONG = {
 }  # fmt: skip
 
 
+LJ = """\
+schema: 1
+title: Lennard-Jones
+units: lj
+model: {family: lj, epsilon: 1.0, sigma: 1.0, cutoff: 2.5, shift: true, train: [epsilon, sigma]}
+phases:
+  fcc: {prototype: fcc, elements: [X], density: 0.95}
+  liquid: {melt: fcc}
+boundaries:
+  - phases: [fcc, liquid]
+    guess: 0.8
+    targets:
+      - {pressure: 2.185, temperature: 0.8, sigma: 0.004, source: "Pedersen 2013"}
+tolerance: 0.002
+protocol: fast
+"""
+
+WRONG_LJ = {
+    "unit of a temperature": ("guess: 0.8", "guess: 800 K", "10: boundaries[0].guess: has a unit, but the campaign has units: lj; expected a plain number in reduced units"),
+    "unit of a pressure": ("2.185", "1 GPa", "12: boundaries[0].targets[0].pressure: has a unit, but the campaign has units: lj"),
+    "unit of epsilon": ("epsilon: 1.0", "epsilon: 119.8 K", "4: model.epsilon: has a unit, but"),
+    "unit of the cutoff": ("cutoff: 2.5", "cutoff: 8.5 A", "4: model.cutoff: wrong kind of value; expected a plain number, the cutoff in units of sigma"),
+    "unit of the density": ("density: 0.95", "density: 1 A", "6: phases.fcc.density: wrong kind of value;"),
+    "bare tolerance without the key": ("units: lj\n", "", None),
+    "truth as a number": ("guess: 0.8", "guess: true", "10: boundaries[0].guess: wrong kind of value; expected a plain number"),
+    "NaN": ("guess: 0.8", "guess: .nan", "10: boundaries[0].guess: expected a finite temperature"),
+    "negative temperature": ("guess: 0.8", "guess: -0.8", "10: boundaries[0].guess: not above 0;"),
+    "negative epsilon": ("epsilon: 1.0", "epsilon: -1.0", "4: model.epsilon: not above 0; expected depth of the potential"),
+    "cutoff inside the minimum": ("cutoff: 2.5", "cutoff: 1.1", "4: model.cutoff: not above 1.2;"),
+    "unknown key": ("cutoff: 2.5", "rcut: 2.5", None),
+    "source": ("epsilon: 1.0", "source: Cu.alloy, epsilon: 1.0", "4: model.source: unknown key; expected one of family, epsilon"),
+    "train what is not there": ("[epsilon, sigma]", "[mass]", "4: model.train[0]: not a known value; expected a list of what to train"),
+    "train twice": ("[epsilon, sigma]", "[sigma, sigma]", "4: model.train: a name appears twice;"),
+    "train numbers": ("[epsilon, sigma]", "{pair: 3}", "4: model.train: wrong kind of value;"),
+    "nothing to train": ("[epsilon, sigma]", "[]", "4: model.train: nothing to train;"),
+    "train a plain truncation": ("shift: true", "shift: false", "4: model.train: a plainly truncated potential cannot be trained"),
+    "unknown units": ("units: lj", "units: metal", None),
+    "density and a": ("density: 0.95", "density: 0.95, a: 1.6", "6: phases.fcc: has density and a lattice parameter;"),
+    "no size": (", density: 0.95", "", "6: phases.fcc: missing a;"),
+    "two elements": ("prototype: fcc, elements: [X]", "prototype: L1_2, elements: [X, Ar]", "6: phases.fcc.elements: 2 elements; expected one"),
+    "not an element": ("[X]", "[Q]", "6: phases.fcc.elements: 'Q' is not a chemical symbol;"),
+}  # fmt: skip
+
+
 def validate(path: Path, *options: str) -> tuple[int, list[str]]:
     """Run `phasecal validate`; return the exit code and the lines of what the user reads."""
     result = CliRunner().invoke(main, ["validate", str(path), *options])
@@ -164,6 +210,79 @@ def test_one_fault_gives_one_line_with_file_line_and_key(write, old, new, line):
     assert code == 2
     assert len(output) == 1
     assert output[0].startswith(f"{path}:{line}")
+
+
+@pytest.mark.parametrize("old, new, line", WRONG_LJ.values(), ids=WRONG_LJ)
+def test_one_fault_in_reduced_units_gives_one_line(write, old, new, line):
+    assert LJ.count(old) == 1
+    path = write(LJ.replace(old, new))
+    code, output = validate(path)
+    assert code == 2
+    if line is not None:
+        assert len(output) == 1
+        assert output[0].startswith(f"{path}:{line}")
+
+
+def test_without_the_key_every_bare_number_is_an_error(write):
+    code, output = validate(write(LJ.replace("units: lj\n", "")))
+    keys = ["model.epsilon", "model.sigma", "phases.fcc.elements", "phases.fcc.density", "boundaries[0].guess"]
+    assert code == 2
+    assert [line.split(": ")[1] for line in output][:5] == keys
+    assert output[0].endswith(
+        "model.epsilon: no unit; expected depth of the potential, such as 119.8 K (or 1.0 with units: lj) (got 1.0)"
+    )
+
+
+def test_reduced_units_are_for_lennard_jones_only(write):
+    code, output = validate(write(GOOD.replace("title: copper", "title: copper\nunits: lj")))
+    assert code == 2
+    assert any("units: units: lj without family: lj" in line for line in output)
+
+
+def test_reduced_numbers_become_internal_units_once(write):
+    campaign = load_campaign(write(LJ))
+    data = campaign.to_dict()
+    assert json.loads(json.dumps(data)) == data
+    boundary = data["boundaries"][0]
+    assert (data["units"], boundary["guess_k"], data["tolerance_k"]) == ("lj", 800.0, 2.0)
+    assert boundary["targets"][0]["pressure_gpa"] == 2.185 * 0.5
+    assert "density" not in data["phases"]["fcc"]
+    assert data["phases"]["fcc"]["a"] == pytest.approx(SIGMA_A * (4 / 0.95) ** (1 / 3), rel=1e-12)
+    assert data["protect"] == [{"name": "fcc", "kind": "phase", "structure": data["phases"]["fcc"]}]
+    model = build_model(campaign)
+    assert (model.elements, model.masses, model.shift) == (("X",), {"X": 40.0}, True)
+    assert model.epsilon == pytest.approx(8.617333262e-2, rel=1e-12)
+    assert (model.cutoff_sigmas, model.sigma) == (2.5, SIGMA_A)
+    assert reduced(boundary)["guess"] == 0.8
+    assert reduced(boundary)["targets"][0]["pressure"] == 2.185
+    assert validate(write(LJ), "--task", "transition") == (
+        0, [f"{write(LJ)}: valid for transition: Lennard-Jones; lj X; fcc–liquid; 1 target; protocol fast"]
+    )  # fmt: skip
+
+
+def test_lennard_jones_in_ordinary_units(write):
+    text = (
+        LJ.replace("units: lj\n", "")
+        .replace("[X], density: 0.95", "[Ar], a: 5.45 A")
+        .replace("epsilon: 1.0", "epsilon: 119.8 K")
+    )
+    text = (
+        text.replace("sigma: 1.0", "sigma: 3.405 A")
+        .replace("guess: 0.8", "guess: 84 K")
+        .replace("tolerance: 0.002", "tolerance: 1 K")
+    )
+    text = text.replace("2.185, temperature: 0.8, sigma: 0.004", "0 GPa, temperature: 83.8 K, sigma: 0.1 K")
+    campaign = load_campaign(write(text))
+    model = build_model(campaign)
+    assert campaign.to_dict()["units"] is None
+    assert model.masses["Ar"] == pytest.approx(39.95, abs=0.01)
+    assert model.epsilon == pytest.approx(0.010324, abs=1e-6)
+    code, output = validate(write(text.replace("[Ar], a: 5.45 A", "[Ar], density: 0.95")))
+    assert (code, len(output)) == (2, 1)
+    assert "phases.fcc.density: a density without units: lj" in output[0]
+    code, output = validate(write(text.replace("[Ar]", "[X]")))
+    assert (code, len(output)) == (2, 1)
+    assert "'X' is not a chemical symbol" in output[0]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +387,8 @@ def test_a_campaign_becomes_numbers_in_internal_units(write):
         "source": "SGTE, Dinsdale 1991",
     }
     assert (data["tolerance_k"], data["seed"], data["step"]) == (2.0, 1, "gauss-newton")
-    assert data["protocol"]["anchor"]["start_spread_k"] == 15.0
+    assert data["protocol"]["anchor"]["start_spread_k"] is None
+    assert 1350 * data["protocol"]["anchor"]["relative_spread"] == pytest.approx(15.0, abs=0.1)
     assert campaign.source_path.name == "Cu_zhou.eam.alloy"
     assert campaign.elements == ["Cu"]
 

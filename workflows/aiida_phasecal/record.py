@@ -14,6 +14,7 @@ from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import targets_of
+from phasecal.campaign.reduced import is_reduced, reduced
 from phasecal.errors import InputError
 
 TASKS: dict[str, type[WorkChain]] = {
@@ -168,7 +169,7 @@ def current_model(node: orm.WorkChainNode) -> orm.Node:
 
 
 def summarise(node: orm.WorkChainNode) -> dict:
-    """The contract of `phasecal show PK --json` (docs/reference/show-json.md)."""
+    """The summary of a campaign in internal units, whatever its own; :func:`presented` makes the contract of it."""
     task = task_of(node)
     model = current_model(node)
     return {
@@ -177,6 +178,7 @@ def summarise(node: orm.WorkChainNode) -> dict:
         "uuid": node.uuid,
         "title": node.label,
         "task": task,
+        "units": node.inputs.campaign.get_dict().get("units"),
         "state": state_of(node),
         "exit_code": node.exit_status,
         "message": node.exit_message or "",
@@ -188,3 +190,8 @@ def summarise(node: orm.WorkChainNode) -> dict:
         },
         "cost": cost_of(node),
     }
+
+
+def presented(summary: dict) -> dict:
+    """A summary as `phasecal show PK --json` prints it (docs/reference/show-json.md): in the units of the campaign."""
+    return reduced(summary) if is_reduced(summary) else summary

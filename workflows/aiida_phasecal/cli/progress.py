@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
-from aiida_phasecal.cli.common import console, interval
+from aiida_phasecal.cli.common import console, in_campaign_units, interval
 from aiida_phasecal.record import anchors_of, jobs_of, rounds_of, state_of, summarise
 from phasecal.engines import lammps
 
@@ -82,22 +82,24 @@ def render(progress: dict) -> Group:
         f"{progress['title']} (PK {progress['pk']}): {progress['state']}, {progress['elapsed_s']} s, "
         f"{jobs['finished']} jobs done, {jobs['running']} running"
     )
-    boundaries = Table("boundary", "P, GPa", "initial, K", "now, K", "target, K", box=None)
+    progress, kelvin, gpa, digits = in_campaign_units(progress)
+    columns = [f"{name}{kelvin}" for name in ("initial", "now", "target")]
+    boundaries = Table("boundary", f"P{gpa}", *columns, box=None)
     for entry in progress["boundaries"]:
         boundaries.add_row(
             "–".join(entry["phases"]),
             f"{entry['pressure_gpa']:g}",
-            interval(entry["initial_k"], entry["initial_sigma_k"]),
-            interval(entry["temperature_k"], entry["sigma_k"]) + (" verified" if entry.get("verified") else ""),
-            interval(entry["target_k"], entry["target_sigma_k"]),
+            interval(entry["initial_k"], entry["initial_sigma_k"], digits),
+            interval(entry["temperature_k"], entry["sigma_k"], digits) + (" verified" if entry.get("verified") else ""),
+            interval(entry["target_k"], entry["target_sigma_k"], digits),
         )
     parts: list[RenderableType] = [head, boundaries]
     if progress["rounds"]:
-        rounds = Table("round", "T ± σ, K", "N_eff", box=None)
+        rounds = Table("round", f"T ± σ{kelvin}", "N_eff", box=None)
         for entry in progress["rounds"]:
             pairs = zip(entry["temperatures_k"], entry["sigmas_k"], strict=True)
             n_eff = "–" if entry["n_eff"] is None else f"{entry['n_eff']:.2f}"
-            rounds.add_row(str(entry["round"]), ", ".join(interval(t, s) for t, s in pairs), n_eff)
+            rounds.add_row(str(entry["round"]), ", ".join(interval(t, s, digits) for t, s in pairs), n_eff)
         parts.append(rounds)
     running = Table.grid(padding=(0, 2))
     for job in progress["running"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from rich.table import Table
 
-from aiida_phasecal.cli.common import console, echo_json, interval, json_option, with_profile
+from aiida_phasecal.cli.common import console, echo_json, in_campaign_units, interval, json_option, with_profile
 
 
 @click.command()
@@ -14,11 +14,11 @@ from aiida_phasecal.cli.common import console, echo_json, interval, json_option,
 @with_profile
 def show(pk: str, as_json: bool) -> None:
     """Show the result of a campaign: T ± σ per boundary and pressure, target, method, seeds, origin."""
-    from aiida_phasecal.record import load_campaign_node, summarise
+    from aiida_phasecal.record import load_campaign_node, presented, summarise
 
     summary = summarise(load_campaign_node(pk))
     if as_json:
-        echo_json(summary)
+        echo_json(presented(summary))
     else:
         print_summary(summary)
 
@@ -27,16 +27,18 @@ def print_summary(summary: dict) -> None:
     """Print a summary as a table."""
     outcome = summary["state"] + (f" [{summary['exit_code']}] {summary['message']}" if summary["message"] else "")
     console.print(f"{summary['title']}: {summary['task']} {summary['pk']}, {outcome}", highlight=False)
-    table = Table("boundary", "P, GPa", "initial, K", "training estimate, K", "result, K", "target, K", "method", "PK")
+    summary, kelvin, gpa, digits = in_campaign_units(summary)
+    columns = [f"{name}{kelvin}" for name in ("initial", "training estimate", "result", "target")]
+    table = Table("boundary", f"P{gpa}", *columns, "method", "PK")
     for entry in summary["boundaries"]:
         verified = entry.get("verified", True)
         table.add_row(
             "–".join(entry["phases"]),
             f"{entry['pressure_gpa']:g}",
-            interval(entry["initial_k"], entry["initial_sigma_k"]),
-            interval(entry.get("estimate_k"), entry.get("estimate_sigma_k")),
-            interval(entry["temperature_k"], entry["sigma_k"]) if verified else "not verified",
-            interval(entry["target_k"], entry["target_sigma_k"]),
+            interval(entry["initial_k"], entry["initial_sigma_k"], digits),
+            interval(entry.get("estimate_k"), entry.get("estimate_sigma_k"), digits),
+            interval(entry["temperature_k"], entry["sigma_k"], digits) if verified else "not verified",
+            interval(entry["target_k"], entry["target_sigma_k"], digits),
             str(entry["method"] or "–"),
             str(entry["pk"] or "–"),
         )
@@ -57,7 +59,7 @@ def status(pk: str | None, watch: bool, as_json: bool) -> None:
     """Show where a campaign stands: rounds, jobs, T ± σ against the targets, N_eff. Without PK: all campaigns."""
     from aiida_phasecal.cli.progress import follow, progress_of, render
     from aiida_phasecal.cli.query import list_campaigns, print_campaigns
-    from aiida_phasecal.record import load_campaign_node
+    from aiida_phasecal.record import load_campaign_node, presented
 
     if pk is None:
         campaigns = list_campaigns()
@@ -67,6 +69,6 @@ def status(pk: str | None, watch: bool, as_json: bool) -> None:
     if watch and not as_json:
         follow(node)
     elif as_json:
-        echo_json(progress_of(node))
+        echo_json(presented(progress_of(node)))
     else:
         console.print(render(progress_of(node)))

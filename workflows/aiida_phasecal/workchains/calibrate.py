@@ -14,7 +14,6 @@ from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import reachable_temperature, step_parameters, targets_of
 from phasecal.campaign.tasks import bulk_task, derive_seed
-from phasecal.engines.lammps import timestep_fs
 
 ROOM_TEMPERATURE_K = 300.0
 PHASE_LOST = SampleWorkChain.exit_codes.ERROR_PHASE_LOST.status
@@ -90,7 +89,7 @@ class CalibrateWorkChain(WorkChain):
         self.ctx.anchored_again = 0
         self.ctx.converged = False
         self.ctx.superheating = self.ctx.settings["max_superheating"]
-        self.ctx.timestep_fs = timestep_fs(self.inputs.model.get_model().masses)
+        self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
 
     def run_anchors(self):
         """Anchor every target: the initial model near its guess, a corrected one near the temperature it was led to."""

@@ -13,7 +13,6 @@ from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from phasecal.calibration.targets import walks_of
 from phasecal.campaign.tasks import bulk_task, derive_seed
-from phasecal.engines.lammps import timestep_fs
 from phasecal.freeenergy.diagram import MeasuredBoundary, assemble
 from phasecal.freeenergy.line import Datum, predict
 from phasecal.freeenergy.transition import transition_properties
@@ -87,7 +86,7 @@ class PhaseDiagramWorkChain(WorkChain):
     def setup(self) -> None:
         """Stand at the lowest pressure of every boundary."""
         self.ctx.campaign = self.inputs.campaign.get_dict()
-        self.ctx.timestep_fs = timestep_fs(self.inputs.model.get_model().masses)
+        self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
         self.ctx.walks = walks_of(self.ctx.campaign)
         self.ctx.index = 0
         self.ctx.measured = {}

@@ -12,7 +12,6 @@ from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 from aiida_phasecal.workchains.common import add_options_input, failure
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from phasecal.campaign.tasks import bulk_task, coexistence_parameters, derive_seed
-from phasecal.engines.lammps import timestep_fs
 
 
 class TransitionWorkChain(WorkChain):
@@ -46,7 +45,7 @@ class TransitionWorkChain(WorkChain):
     def run_anchor(self):
         """Measure T_t."""
         campaign, state = self.inputs.campaign.get_dict(), self.inputs.state.get_dict()
-        self.ctx.timestep_fs = timestep_fs(self.inputs.model.get_model().masses)
+        self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
         parameters = coexistence_parameters(
             campaign,
             phases=state["phases"],
