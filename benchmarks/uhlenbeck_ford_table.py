@@ -1,10 +1,12 @@
 """Compressibility factor of the Uhlenbeck–Ford fluid, from which phasecal/freeenergy/uhlenbeck_ford.json is made.
 
-Usage: python benchmarks/uhlenbeck_ford_table.py FOLDER [N_STEPS]      (every node is kept in FOLDER; a second call adds)
+Usage: python benchmarks/uhlenbeck_ford_table.py FOLDER [N_STEPS]      (every node is kept in FOLDER; a second call
+adds)
 
-In reduced units (kT = 1, σ = 1) the fluid u(r) = −p ln(1 − exp(−r²)) has one variable, x = ρ π^{3/2}/2. Z(x) is measured at
-Gauss–Legendre nodes of [0, X_MAX] with a Langevin integrator whose configurations have no error of the time step in a
-harmonic well (Grønbech-Jensen & Farago, Mol. Phys. 111, 983 (2013)); dt = 0.01 leaves next to nothing of it.
+In reduced units (kT = 1, σ = 1) the fluid u(r) = −p ln(1 − exp(−r²)) has one variable, x = ρ π^{3/2}/2. Z(x) is
+measured at Gauss–Legendre nodes of [0, X_MAX] with a Langevin integrator whose configurations have no error of the
+time step in a harmonic well (Grønbech-Jensen & Farago, Mol. Phys. 111, 983 (2013)); dt = 0.01 leaves next to nothing
+of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Gibbs energy of one phase at one state from the repeats of its switching runs: the result of `phasecal.free_energy`.
 
-G = F(V) + PV at the mean volume V of an isothermal–isobaric run. F + PV is smallest at the right volume, so an error of V
-can only raise it, by kT/(2 n_eff) per cell on average when V is the mean of n_eff independent volumes (their variance is
-kT V/B): this is added to the interval.
+G = F(V) + PV at the mean volume V of an isothermal–isobaric run. F + PV is smallest at the right volume, so an error
+of V can only raise it, by kT/(2 n_eff) per cell on average when V is the mean of n_eff independent volumes (their
+variance is kT V/B): this is added to the interval.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def cell_and_springs(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) ->
         task: Its MD task, of kind ``bulk``.
 
     Returns:
-        ``cell_a`` (edges, Å), ``n_effective`` (independent volumes) and ``springs_ev_a2`` (by element; {} for a liquid).
+        ``cell_a`` (edges, Å), ``n_effective`` (independent volumes) and ``springs_ev_a2`` (by element; {} for a
+        liquid).
     """
     edges = [float(thermo[name].mean()) for name in ("lx", "ly", "lz")]
     if task["melt"] or task["structure"]["prototype"] in CUBIC:

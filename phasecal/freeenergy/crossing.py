@@ -1,7 +1,7 @@
 """Where two phases have the same Gibbs energy.
 
-ΔG(T) = G_high − G_low on the common temperatures of two curves is fitted by a parabola around its root T_t, with weights that
-do not depend on the data, so that the covariance of the curves carries over exactly:
+ΔG(T) = G_high − G_low on the common temperatures of two curves is fitted by a parabola around its root T_t, with
+weights that do not depend on the data, so that the covariance of the curves carries over exactly:
 
     σ(T_t) = σ[ΔG(T_t)]/|ΔS|,     ΔS = −dΔG/dT,     ΔH = T_t ΔS
 

@@ -1,22 +1,22 @@
 """Absolute free energy of a crystal: the Frenkel–Ladd path to independent springs.
 
-The dynamics keeps the centre of mass (weights μ_i = m_i/M) where it is, on both ends of the path. With the springs k_i of an
-Einstein crystal, all in eV per cell (Polson, Trizac, Pronk & Frenkel, J. Chem. Phys. 112, 5339 (2000), eqs. 11–20; Freitas,
-Asta & de Koning, Comput. Mater. Sci. 112, 333 (2016), eqs. 21–24):
+The dynamics keeps the centre of mass (weights μ_i = m_i/M) where it is, on both ends of the path. With the springs k_i
+of an Einstein crystal, all in eV per cell (Polson, Trizac, Pronk & Frenkel, J. Chem. Phys. 112, 5339 (2000), eqs.
+11–20; Freitas, Asta & de Koning, Comput. Mater. Sci. 112, 333 (2016), eqs. 21–24):
 
     F_E  = 3 kT Σ ln(ħω_i/kT),  ω_i = √(k_i/m_i)                    3N independent oscillators, momenta included
     F_cm = (3/2) kT ln(2π kT Σ μ_i²/k_i)                            fixing their centre of mass
-    F_V  = −kT ln(V/N_p)                                            letting it go again, over one of the N_p lattice points
-    F    = F_E + F_cm + F_V − ΔF,   ΔF = F(springs) − F(crystal) by switching, both with a fixed centre of mass
+    F_V  = −kT ln(V/N_p)                                            letting it go again, over one of the N_p lattice
+    points F    = F_E + F_cm + F_V − ΔF,   ΔF = F(springs) − F(crystal) by switching, both with a fixed centre of mass
 
-The centre of mass roams V/N_p and not V because a shift by a lattice vector only permutes the atoms. N_p counts primitive
-cells: N for fcc and bcc, N/2 for hcp. For equal atoms F_cm + F_V is kT ln[(N_p/V)(2πkT/(N k))^{3/2}]. V instead of V/N_p would
-lower F/N by kT ln N/N, 5 meV at 256 atoms.
+The centre of mass roams V/N_p and not V because a shift by a lattice vector only permutes the atoms. N_p counts
+primitive cells: N for fcc and bcc, N/2 for hcp. For equal atoms F_cm + F_V is kT ln[(N_p/V)(2πkT/(N k))^{3/2}]. V
+instead of V/N_p would lower F/N by kT ln N/N, 5 meV at 256 atoms.
 
 Finite size: F/N of a periodic crystal of N atoms is that of a large one − (kT/2) ln N/N + O(1/N): of its 3N modes, the
-long waves that do not fit give + ln N, and the mass M ∝ N of the centre of mass −(3/2) ln N (tests/science computes both in
-closed form). The known term is removed; O(1/N) is left. (The excess over an ideal gas of N atoms, which Polson et al. plot,
-has another (kT/2) ln(2πN)/N from N!.)
+long waves that do not fit give + ln N, and the mass M ∝ N of the centre of mass −(3/2) ln N (tests/science computes
+both in closed form). The known term is removed; O(1/N) is left. (The excess over an ideal gas of N atoms, which Polson
+et al. plot, has another (kT/2) ln(2πN)/N from N!.)
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ HBAR_EV_FS = 0.6582119569
 def springs_from_sample(sample: Sample, structure: Mapping[str, Any], n_atoms: int) -> dict[str, float]:
     """Spring constants that make an Einstein crystal shake as much as the crystal: k = 3kT/⟨u²⟩ for each element.
 
-    Displacements u are taken in fractional coordinates from the sites of the perfect crystal, times the mean edges, with the
-    drift of their mean removed.
+    Displacements u are taken in fractional coordinates from the sites of the perfect crystal, times the mean edges,
+    with the drift of their mean removed.
 
     Args:
         sample: Frames of the crystal in the isothermal–isobaric ensemble.

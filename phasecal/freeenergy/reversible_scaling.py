@@ -1,14 +1,14 @@
 """Gibbs energy along an isobar from one run at constant temperature: reversible scaling.
 
-The potential scaled by λ at the temperature T₀ and the pressure λP samples the configurations of the potential itself at
-T = T₀/λ and P, because exp[−(λU + λPV)/kT₀] = exp[−(U + PV)/kT]. So g(λ) = λ × (configurational G at T₀/λ) has the slope
-∂g/∂λ = ⟨U + PV⟩, momenta add 3kT ln Λ(T) per atom, and (de Koning, Antonelli & Yip, Phys. Rev. Lett. 83, 3973 (1999), eq. 6,
-here for G)
+The potential scaled by λ at the temperature T₀ and the pressure λP samples the configurations of the potential itself
+at T = T₀/λ and P, because exp[−(λU + λPV)/kT₀] = exp[−(U + PV)/kT]. So g(λ) = λ × (configurational G at T₀/λ) has the
+slope ∂g/∂λ = ⟨U + PV⟩, momenta add 3kT ln Λ(T) per atom, and (de Koning, Antonelli & Yip, Phys. Rev. Lett. 83, 3973
+(1999), eq. 6, here for G)
 
     G(T₀/λ) = G₀/λ + (3/2) k (T₀/λ) ln λ + [I_f(λ) + I_b(λ)]/(2λ)
 
-per atom, with I_f(λ) = ∫₁^λ (U + PV) dλ′ from the way there and I_b(λ) the same integral from the way back. A barostat that
-stays at P instead ends the path at P/λ: at 5 GPa some 10 K of a melting point.
+per atom, with I_f(λ) = ∫₁^λ (U + PV) dλ′ from the way there and I_b(λ) the same integral from the way back. A barostat
+that stays at P instead ends the path at P/λ: at 5 GPa some 10 K of a melting point.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Free-energy differences from switching one Hamiltonian into another and back.
 
-H(λ) goes from λ₀ to λ₁ in a time t and back. With the works W_f = ∫ ∂H/∂λ dλ forward and W_b the same on the way back (dλ
-of the other sign), to linear response both waste the same, so that (de Koning, J. Chem. Phys. 122, 104106 (2005), eqs.
-10–12; Freitas, Asta & de Koning, Comput. Mater. Sci. 112, 333 (2016), eq. 20)
+H(λ) goes from λ₀ to λ₁ in a time t and back. With the works W_f = ∫ ∂H/∂λ dλ forward and W_b the same on the way back
+(dλ of the other sign), to linear response both waste the same, so that (de Koning, J. Chem. Phys. 122, 104106 (2005),
+eqs. 10–12; Freitas, Asta & de Koning, Comput. Mater. Sci. 112, 333 (2016), eq. 20)
 
     ΔF = F₁ − F₀ = (W_f − W_b)/2,        dissipation = (W_f + W_b)/2 ≥ 0 on average.
 
-No exponential averages are taken: for some hundred atoms they converge to nothing. What is left of the second order of the
-dissipation is not in the interval, which is why the dissipation is reported and limited. Repeats with other seeds give
-the interval; with few of them it is Student's.
+No exponential averages are taken: for some hundred atoms they converge to nothing. What is left of the second order of
+the dissipation is not in the interval, which is why the dissipation is reported and limited. Repeats with other seeds
+give the interval; with few of them it is Student's.
 """
 
 from __future__ import annotations

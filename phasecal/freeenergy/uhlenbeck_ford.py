@@ -1,18 +1,18 @@
 """Absolute free energy of a liquid: the path to the Uhlenbeck–Ford fluid.
 
-The fluid u(r) = −p kT ln(1 − exp(−r²/σ²)) is repulsive and soft, has no phase transition that a liquid could meet on the
-way, and one variable, x = b ρ with b = (πσ²)^{3/2}/2 (Paula Leite, Freitas, Azevedo & de Koning, J. Chem. Phys. 145, 194101
-(2016), eqs. 1–9; Paula Leite & de Koning, Comput. Mater. Sci. 159, 316 (2019)). Per atom
+The fluid u(r) = −p kT ln(1 − exp(−r²/σ²)) is repulsive and soft, has no phase transition that a liquid could meet on
+the way, and one variable, x = b ρ with b = (πσ²)^{3/2}/2 (Paula Leite, Freitas, Azevedo & de Koning, J. Chem. Phys.
+145, 194101 (2016), eqs. 1–9; Paula Leite & de Koning, Comput. Mater. Sci. 159, 316 (2019)). Per atom
 
     F = F_ideal + kT φ(x) − ΔF,     φ(x) = ∫₀ˣ [Z(x′) − 1]/x′ dx′,     ΔF = F(fluid) − F(liquid) by switching
     F_ideal = kT Σ_s c_s [ln(c_s ρ Λ_s³) − 1],    Λ = h/√(2π m kT)
 
-Z(x), the compressibility factor at p = 50, was measured by benchmarks/uhlenbeck_ford_table.py. (Z − 1)/x begins with B₂/b and
-B₃x/b², known exactly; the next powers are fitted and the polynomial is integrated. σ of the fluid follows from the
-density, so that x is the same for every liquid.
+Z(x), the compressibility factor at p = 50, was measured by benchmarks/uhlenbeck_ford_table.py. (Z − 1)/x begins with
+B₂/b and B₃x/b², known exactly; the next powers are fitted and the polynomial is integrated. σ of the fluid follows
+from the density, so that x is the same for every liquid.
 
-Finite size: F_ideal is that of a large system. The (kT/2) ln(2πN)/N that N! adds in a small one is the same for fluid and
-liquid but for their compressibilities: what is left is O(1/N).
+Finite size: F_ideal is that of a large system. The (kT/2) ln(2πN)/N that N! adds in a small one is the same for fluid
+and liquid but for their compressibilities: what is left is O(1/N).
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def spring_lattice(n: int, k: float, a: float) -> tuple[float, float, int]:
 
 
 def through_the_estimator(n: int, k: float, a: float, lattice_points: int) -> tuple[float, float]:
-    """The same crystal by the Frenkel–Ladd route: Einstein crystal, minus the exact difference of vibrations, eV/atom."""
+    """The same by the Frenkel–Ladd route: Einstein crystal minus the exact difference of vibrations, eV/atom."""
     exact, per_point, n_atoms = spring_lattice(n, k, a)
     spring = 4 * k
     volume = per_point * n_atoms

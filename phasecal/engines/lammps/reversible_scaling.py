@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from phasecal.engines.lammps.switching import SwitchingTask, scaled_model
 from phasecal.engines.lammps.task import Kelvin, Parameters, Steps, sub_seeds

@@ -1,8 +1,8 @@
 """What the runs that switch the Hamiltonian have in common: their schedule, and a model that can be scaled.
 
-A run is one loop, in four legs: hold, forward, hold, backward. ``progress`` goes from 0 to 1 and back; the script of each
-kind turns it into λ. Nothing is averaged over legs: works come from the thermo lines, every one of which has λ and both
-unscaled energies. A line is exact at its own step, so a restarted run is as good as an uninterrupted one.
+A run is one loop, in four legs: hold, forward, hold, backward. ``progress`` goes from 0 to 1 and back; the script of
+each kind turns it into λ. Nothing is averaged over legs: works come from the thermo lines, every one of which has λ
+and both unscaled energies. A line is exact at its own step, so a restarted run is as good as an uninterrupted one.
 
 Found by experiment with the wheel (2025.7.22.4.0), and tested: ``pe`` of ``hybrid/scaled`` is the scaled sum, ``compute
 pair`` is not scaled; ``fix ti/spring`` starts its schedule again in a continued run, so springs are ``fix spring/self``
@@ -82,7 +82,8 @@ def scaled_model(commands: Sequence[str], reference: Sequence[str] = ()) -> list
         reference: The same of a reference system, multiplied by ``scale_reference``.
 
     Returns:
-        Commands with ``pair_style hybrid/scaled`` and the computes ``model`` and ``reference`` of the unscaled energies.
+        Commands with ``pair_style hybrid/scaled`` and the computes ``model`` and ``reference`` of the unscaled
+        energies.
 
     Raises:
         InputError: The model already is a hybrid, or has not exactly one pair style.
