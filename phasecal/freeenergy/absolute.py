@@ -17,7 +17,7 @@ from phasecal.engines.lammps.frenkel_ladd import FrenkelLaddTask
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.uhlenbeck_ford import UhlenbeckFordTask
 from phasecal.errors import DataError, InputError
-from phasecal.freeenergy import frenkel_ladd, uhlenbeck_ford
+from phasecal.freeenergy import frenkel_ladd, reversible_scaling, uhlenbeck_ford
 from phasecal.freeenergy.switching import Repeat, combine_repeats
 from phasecal.observables.ensemble import Thermo
 from phasecal.observables.statistics import mean_with_error
@@ -156,3 +156,43 @@ def free_energy(
         repeats=repeats,
         rejections=difference.rejections,
     )
+
+
+def free_energy_result(
+    switches: Sequence[Run],
+    sweeps: Sequence[Run],
+    masses: Mapping[str, float],
+    *,
+    n_effective: float,
+    max_dissipation_ev: float,
+) -> dict[str, Any]:
+    """Return the Gibbs energy of a phase at one state and, with sweeps, along its isobar, as plain data.
+
+    Args:
+        switches: Runs for :func:`free_energy`.
+        sweeps: Reversible-scaling runs from the same state, or none.
+        masses: Atomic mass by element, amu.
+        n_effective: Independent volumes behind the cell.
+        max_dissipation_ev: Largest dissipation that is allowed, eV/atom, on each path.
+
+    Returns:
+        :meth:`FreeEnergy.to_dict` with ``phase_lost`` (some run lost its phase or blew up) and, with sweeps, ``curve``
+        (:meth:`phasecal.freeenergy.crossing.Curve.to_dict`) and ``sweeps`` (their works and phases).
+    """
+    start = free_energy(switches, masses, n_effective=n_effective, max_dissipation_ev=max_dissipation_ev)
+    result, repeats = start.to_dict(), list(start.repeats)
+    if sweeps:
+        state = ("phase", "temperature_k", "pressure_gpa")
+        if any(sweep[2][name] != switches[0][2][name] for sweep in sweeps for name in state):
+            raise DataError("the isobar must start at the state of the absolute free energy")
+        found = [reversible_scaling.analyse_sweep(*run) for run in sweeps]
+        curve, rejections = reversible_scaling.isobar(start.gibbs_ev, start.sigma_ev, found, max_dissipation_ev)
+        repeats += [sweep.repeat for sweep in found]
+        result |= {
+            "curve": curve.to_dict(),
+            "sweeps": [sweep.repeat.to_dict() for sweep in found],
+            "seeds": [repeat.seed for repeat in repeats],
+            "rejections": [*start.rejections, *rejections],
+        }
+    lost = any(repeat.rejections for repeat in repeats)
+    return result | {"phase_lost": lost, "accepted": not result["rejections"]}

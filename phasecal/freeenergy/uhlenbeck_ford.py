@@ -78,7 +78,8 @@ class Table:
         covariance[2:, 2:] = inverse @ inverse.T
         fitted = inverse @ wanted
         chi2 = float(np.sum((wanted - design @ fitted) ** 2))
-        return np.concatenate([exact, fitted]), covariance, chi2
+        birge = max(1.0, chi2 / (len(self.x) - len(fitted)))  # nodes that scatter more than their errors widen them
+        return np.concatenate([exact, fitted]), covariance * birge, chi2
 
 
 @cache
