@@ -150,10 +150,10 @@ def test_the_table_of_the_fluid_fits_its_polynomial():
     ("x", "published"), [(0.25, 3.218477), (0.5, 10.157574), (0.75, 20.243633), (0.975, 30.948395)]
 )
 def test_the_fluid_agrees_with_the_published_one(x, published):
-    """Supplement of Paula Leite et al. 2016, p = 50; their own error is about 2e-3 where virials can tell."""
+    """Supplement of Paula Leite et al. 2016, p = 50, which gives no errors."""
     value, sigma = uhlenbeck_ford.excess_free_energy(x)
-    assert 0 < sigma < 0.01
-    assert abs(value - published) < 3 * math.hypot(sigma, 2e-3)
+    assert 0 < sigma < 0.006
+    assert abs(value - published) < 3 * sigma
 
 
 def test_a_fluid_outside_of_the_table_is_refused():
