@@ -65,6 +65,30 @@ class Coexistence(_Sampled):
     settle_steps: Steps = Field(description="a number of MD steps in which the box length relaxes")
 
 
+class FreeEnergy(Section):
+    """Absolute free energies by switching, and isobars by reversible scaling."""
+
+    n_atoms: int = Field(ge=32, le=10**7, description="a number of atoms, at least 32")
+    cell_steps: Steps = Field(description="a number of MD steps that give the mean cell and the springs")
+    hold_steps: Steps = Field(description="a number of MD steps of equilibration at each end of a path")
+    switch_steps: Steps = Field(description="a number of MD steps in which one system becomes the other")
+    sweep_steps: Steps = Field(description="a number of MD steps along an isobar, one way")
+    repeats: int = Field(ge=2, le=100, description="a number of independent runs, at least 2")
+    sample_every: Steps = Field(description="a number of MD steps between kept frames, a multiple of thermo_every")
+    thermo_every: Steps = Field(description="a number of MD steps between points of the work integral")
+    max_dissipation: float = Field(gt=0, le=100, description="the largest dissipation in meV/atom, such as 2.0")
+
+    @model_validator(mode="after")
+    def _legs(self) -> FreeEnergy:
+        """Legs begin and end with a thermodynamic output, and hold frames."""
+        for name in ("sample_every", "cell_steps", "hold_steps", "switch_steps", "sweep_steps"):
+            if getattr(self, name) % self.thermo_every:
+                raise fault(f"{name} {getattr(self, name)} is not a multiple of thermo_every {self.thermo_every}")
+        if self.sample_every > min(self.hold_steps, self.switch_steps, self.sweep_steps):
+            raise fault(f"sample_every {self.sample_every} is above the steps of a leg")
+        return self
+
+
 class Step(Section):
     """Limits of one step in the parameters."""
 
@@ -97,6 +121,7 @@ class Protocol(Section):
     anchor: Coexistence = Field(description="a mapping with the numbers of an anchor")
     reanchor: Coexistence = Field(description="a mapping with the numbers of an anchor near the target")
     verification: Coexistence = Field(description="a mapping with the numbers of the verification")
+    free_energy: FreeEnergy = Field(description="a mapping with the numbers of absolute free energies")
     calibration: Calibration = Field(description="a mapping with the limits of the calibration")
 
 

@@ -102,7 +102,7 @@ def analyse_bulk(sample: Sample, thermo: Thermo, task: Mapping[str, Any], solid:
         raise InputError(f"expected a task of kind bulk, got {checked.kind}")
     if not np.isin(sample.steps, thermo["step"]).all():
         raise DataError(f"sample {sample.phase}: frames at steps that the series does not have")
-    order, lost = _solid_frames(sample, checked) if solid else _liquid_frames(sample, checked)
+    order, lost = phase_of_frames(sample, checked.structure, checked.n_atoms, solid=solid)
     n = sample.n_atoms
     reasons = [lost, not_finite(thermo), wrong_degrees_of_freedom(thermo, n)]
     work = checked.pressure_gpa * thermo["volume"] / EV_PER_A3_IN_GPA
@@ -135,24 +135,39 @@ def analyse_bulk(sample: Sample, thermo: Thermo, task: Mapping[str, Any], solid:
     )
 
 
-def _solid_frames(sample: Sample, task: BulkTask) -> tuple[NDArray[np.float64], str | None]:
-    """Bragg amplitude of every frame, and when the crystal was lost."""
-    cell = crystal(task.structure)
-    order = bragg_order(sample, bragg_vectors(cell, repeats(cell, task.n_atoms)))
+def phase_of_frames(
+    sample: Sample, structure: Mapping[str, Any], n_atoms: int, *, solid: bool
+) -> tuple[NDArray[np.float64], str | None]:
+    """Check that every frame shows one phase.
+
+    Args:
+        sample: Frames of one block of the crystal, or of its melt.
+        structure: The crystal.
+        n_atoms: Number of atoms that was asked for when the block was made.
+        solid: Whether the frames should be the crystal; otherwise a liquid.
+
+    Returns:
+        Bragg amplitude (solid) or global Q6 (liquid) of every frame, and when and how the phase was lost, or None.
+    """
+    cell = crystal(structure)
+    bragg = bragg_order(sample, bragg_vectors(cell, repeats(cell, n_atoms)))
+    return (bragg, _lost_crystal(sample, bragg)) if solid else _liquid_frames(sample, bragg)
+
+
+def _lost_crystal(sample: Sample, order: NDArray[np.float64]) -> str | None:
+    """When the crystal was lost."""
     lost = np.nonzero(order < MIN_SOLID_ORDER)[0]
     if not len(lost):
-        return order, None
+        return None
     where = _when(sample, int(lost[0]), len(lost))
-    return order, (
+    return (
         f"{sample.phase}: the crystal was lost (melted or transformed) {where}: Bragg amplitude {order[lost[0]]:.2f}, "
         f"expected at least {MIN_SOLID_ORDER}; sample at a lower temperature"
     )
 
 
-def _liquid_frames(sample: Sample, task: BulkTask) -> tuple[NDArray[np.float64], str | None]:
+def _liquid_frames(sample: Sample, bragg: NDArray[np.float64]) -> tuple[NDArray[np.float64], str | None]:
     """Q6 of every frame, and when it was not liquid."""
-    cell = crystal(task.structure)
-    bragg = bragg_order(sample, bragg_vectors(cell, repeats(cell, task.n_atoms)))
     q6 = global_q6(sample)
     wrong = np.nonzero((bragg > MAX_LIQUID_ORDER) | (q6 > MAX_LIQUID_Q6))[0]
     if not len(wrong):

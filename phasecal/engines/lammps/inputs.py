@@ -65,7 +65,8 @@ def write_inputs(folder: Path, task: Mapping[str, Any], model: LammpsModel, *, r
     values = checked.parameters() | {"isrestart": int(restart)}
     lines = [f"variable {name} index {value}" for name, value in values.items()]
     (folder / "parameters.in").write_text("\n".join(lines) + "\n", encoding="ascii")
-    (folder / "potential.in").write_text("\n".join(model.export_lammps(folder)) + "\n", encoding="utf-8")
+    potential = checked.potential(model.export_lammps(folder), model.elements)
+    (folder / "potential.in").write_text("\n".join(potential) + "\n", encoding="utf-8")
     (folder / "start.data").write_text(data_file(atoms, model.elements, model.masses), encoding="ascii")
 
 

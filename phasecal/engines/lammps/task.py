@@ -8,7 +8,7 @@ with which numbers. Numbers of steps and the seed are part of a task: a task and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -96,6 +96,10 @@ class MdTask(BaseModel, ABC):
     @abstractmethod
     def start_configuration(self) -> Atoms:
         """Build the crystal the run starts from."""
+
+    def potential(self, commands: list[str], elements: Sequence[str]) -> list[str]:
+        """Return the lines of ``potential.in``, from the commands that load the model and its elements by type."""
+        return commands
 
     def parameters(self) -> Parameters:
         """Return the variables of the script; each kind adds its own to those of all kinds."""

@@ -1,0 +1,137 @@
+"""Absolute free energy of one phase at one state, and along the isobar from there."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.engine import ToContext, WorkChain, calcfunction
+
+from aiida_phasecal.data.model import ModelData
+from aiida_phasecal.workchains.analysis import analyse_bulk_run, thermo_of
+from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs
+from aiida_phasecal.workchains.md import LammpsMdWorkChain
+from phasecal.campaign.free_energy_tasks import cell_task, sweep_tasks, switching_tasks
+from phasecal.freeenergy.absolute import cell_and_springs, free_energy_result
+
+
+@calcfunction
+def measure_cell(sample, thermo, task):
+    """Mean cell of a bulk run and, for a crystal, the springs of its Einstein crystal."""
+    return orm.Dict(cell_and_springs(sample.get_sample(), thermo_of(thermo), task.get_dict()))
+
+
+@calcfunction
+def analyse_free_energy(model, campaign, cell, **nodes):
+    """Gibbs energy from switching runs (`sample_switch_0`, …) and sweeps along the isobar (`sample_sweep_0`, …)."""
+    limit_ev = campaign["protocol"]["free_energy"]["max_dissipation"] / 1000
+    result = free_energy_result(
+        runs_of(nodes, "switch"),
+        runs_of(nodes, "sweep"),
+        model.get_model().masses,
+        n_effective=cell["n_effective"],
+        max_dissipation_ev=limit_ev,
+    )
+    return orm.Dict({**result, "model_hash": model.model_hash})
+
+
+def runs_of(nodes: dict, role: str) -> list[tuple]:
+    """Sample, series and task of every run of a role, in order."""
+    n_runs = sum(name.startswith(f"task_{role}_") for name in nodes)
+    return [
+        (
+            nodes[f"sample_{role}_{i}"].get_sample(),
+            thermo_of(nodes[f"thermo_{role}_{i}"]),
+            nodes[f"task_{role}_{i}"].get_dict(),
+        )
+        for i in range(n_runs)
+    ]
+
+
+class FreeEnergyWorkChain(WorkChain):
+    """G of a crystal (Frenkel–Ladd) or a liquid (Uhlenbeck–Ford) and, if asked for, G(T) by reversible scaling."""
+
+    @classmethod
+    def define(cls, spec) -> None:
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        spec.input("model", valid_type=ModelData, help="The potential.")
+        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
+        spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
+        spec.input(
+            "state",
+            valid_type=orm.Dict,
+            validator=validate_state,
+            help="`phase`, `temperature_k`, `pressure_gpa`, `label`; `end_temperature_k` (K) for the isobar to there.",
+        )
+        add_options_input(spec)
+        spec.outline(cls.run_cell, cls.inspect_cell, cls.run_paths, cls.inspect_paths)
+        spec.output("properties", valid_type=orm.Dict, required=False, help="Averages of the bulk run (eV, Å³, K).")
+        spec.output("cell", valid_type=orm.Dict, required=False, help="Edges (Å) and springs (eV/Å²).")
+        spec.output(
+            "free_energy",
+            valid_type=orm.Dict,
+            required=False,
+            help="G ± σ and F (eV/atom), dissipation, phase checks, seeds; `curve`: G(T) with its covariance.",
+        )
+        spec.exit_code(401, "ERROR_MD_FAILED", message="An MD run failed: {message}")
+        spec.exit_code(510, "ERROR_PHASE_LOST", message="The phase {phase} was lost: {message}")
+        spec.exit_code(520, "ERROR_DISSIPATION", message="Switched too fast: {message}")
+
+    def run_cell(self):
+        """Sample the phase at constant pressure."""
+        self.ctx.campaign, self.ctx.state = self.inputs.campaign.get_dict(), self.inputs.state.get_dict()
+        self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
+        task = cell_task(self.ctx.campaign, self.ctx.state, self.ctx.timestep_fs)
+        return ToContext(bulk=self.submit(LammpsMdWorkChain, **md_inputs(self, task)))
+
+    def inspect_cell(self):
+        """Check the phase and fix the cell."""
+        if not self.ctx.bulk.is_finished_ok:
+            return self.exit_codes.ERROR_MD_FAILED.format(message=failure(self.ctx.bulk))
+        nodes = (self.ctx.bulk.outputs.sample, self.ctx.bulk.outputs.thermo, self.ctx.bulk.inputs.task)
+        properties = analyse_bulk_run(*nodes)
+        self.out("properties", properties)
+        if not properties["accepted"]:
+            return self.lost(properties["rejections"])
+        self.ctx.cell = measure_cell(*nodes)
+        self.out("cell", self.ctx.cell)
+        return None
+
+    def run_paths(self):
+        """Submit all switching runs and sweeps at once."""
+        switches = switching_tasks(self.ctx.campaign, self.ctx.state, self.ctx.cell.get_dict(), self.ctx.timestep_fs)
+        sweeps = sweep_tasks(self.ctx.campaign, self.ctx.state, self.ctx.timestep_fs)
+        named = {f"switch_{i}": task for i, task in enumerate(switches)}
+        named |= {f"sweep_{i}": task for i, task in enumerate(sweeps)}
+        self.ctx.paths = list(named)
+        return ToContext(**{k: self.submit(LammpsMdWorkChain, **md_inputs(self, task)) for k, task in named.items()})
+
+    def inspect_paths(self):
+        """Put the free energy together."""
+        nodes: dict[str, orm.Node] = {}
+        for name in self.ctx.paths:
+            run = self.ctx[name]
+            if not run.is_finished_ok:
+                return self.exit_codes.ERROR_MD_FAILED.format(message=failure(run))
+            nodes |= {
+                f"sample_{name}": run.outputs.sample,
+                f"thermo_{name}": run.outputs.thermo,
+                f"task_{name}": run.inputs.task,
+            }
+        result = analyse_free_energy(self.inputs.model, self.inputs.campaign, self.ctx.cell, **nodes)
+        self.out("free_energy", result)
+        if result["phase_lost"]:
+            return self.lost(result["rejections"])
+        if not result["accepted"]:
+            return self.exit_codes.ERROR_DISSIPATION.format(message="; ".join(result["rejections"]))
+        return None
+
+    def lost(self, rejections: list[str]):
+        """Return the exit code of a phase that did not survive."""
+        return self.exit_codes.ERROR_PHASE_LOST.format(phase=self.ctx.state["phase"], message="; ".join(rejections))
+
+
+def validate_state(node: orm.Dict, _) -> str | None:
+    """Return a sentence when a state lacks an entry or has one too many."""
+    needed, keys = {"phase", "temperature_k", "pressure_gpa", "label"}, set(node.get_dict())
+    wrong = sorted((needed - keys) | (keys - needed - {"end_temperature_k"}))
+    return f"state: missing or unknown entries: {', '.join(wrong)}" if wrong else None
