@@ -78,7 +78,8 @@ def test_inputs_carry_every_digit_in_lammps_units(md, tmp_path):
 
 def test_every_variable_of_the_scripts_is_written(md):
     own = {"edge_x", "edge_y", "edge_z", "force_sq", "isrestart"}
-    for kind, task in (("bulk", md.bulk_task()), ("coexistence", md.coexistence_task())):
+    for task in (md.bulk_task(), md.coexistence_task(), md.pinning_task()):
+        kind = task["kind"]
         used = set(re.findall(r"\$\{(\w+)\}|v_(\w+)", lammps.script_path(kind).read_text()))
         names = {a or b for a, b in used} - own
         assert names == set(lammps.validate_task(task).parameters())

@@ -9,10 +9,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from phasecal.engines.lammps.bulk import BulkTask
 from phasecal.engines.lammps.coexistence import CoexistenceTask
+from phasecal.engines.lammps.pinning import PinningTask
 from phasecal.engines.lammps.task import MdTask
 from phasecal.errors import InputError
 
-KINDS = BulkTask | CoexistenceTask
+KINDS = BulkTask | CoexistenceTask | PinningTask
 _NAMES = {kind.model_fields["kind"].annotation.__args__[0] for kind in KINDS.__args__}
 _ADAPTER: TypeAdapter[KINDS] = TypeAdapter(Annotated[KINDS, Field(discriminator="kind")])
 
