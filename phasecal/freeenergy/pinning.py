@@ -31,7 +31,7 @@ constant ΔH neglects enters as in :mod:`phasecal.freeenergy.carry`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ from phasecal.errors import ConvergenceError, DataError
 from phasecal.freeenergy.carry import gibbs_helmholtz
 from phasecal.freeenergy.coexistence import AGREEMENT_SIGMAS, GUESS_STEP, MIN_INDEPENDENT
 from phasecal.freeenergy.pinned_runs import PinnedReplica, Reference
-from phasecal.observables.statistics import Estimate, combine, mean_with_error
+from phasecal.observables.statistics import Estimate, chi_squared, combine, mean_with_error
 from phasecal.units import KB
 
 FLUCTUATION = 0.025
@@ -174,17 +174,13 @@ class PinningPoint:
     replicas: list[PinnedReplica]
 
     @property
-    def runs(self) -> list[Reference | PinnedReplica]:
-        """References and replicas."""
-        return [*self.references, *self.replicas]
-
-    @property
     def accepted(self) -> bool:
         """Whether the point can be used."""
         return not self.rejections
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
+        runs: list[Reference | PinnedReplica] = [*self.references, *self.replicas]
         pairs = {"delta_g_ev": self.delta_g_ev, "delta_h_ev": self.delta_h_ev, "delta_v_a3": self.delta_v_a3}
         return {
             "at_k": self.temperature_k,
@@ -196,7 +192,7 @@ class PinningPoint:
             "accepted": self.accepted,
             "rejections": self.rejections,
             "next_guess_k": self.next_guess_k,
-            "seeds": [run.seed for run in self.runs],
+            "seeds": [run.seed for run in runs],
             "references": [reference.to_dict() for reference in self.references],
             "replicas": [replica.to_dict() for replica in self.replicas],
         }
@@ -240,29 +236,38 @@ def combine_replicas(solid: Reference, liquid: Reference, replicas: Sequence[Pin
     )
 
 
-def combine_points(points: Sequence[PinningPoint]) -> dict[str, Any]:
+def combine_points(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """T_t of all accepted points of one model and pressure, as plain data; without one, of none.
 
     Points at different temperatures must agree on T_t: ΔG is then linear with the slope that ΔH says. Their weighted
     mean has the error of :func:`phasecal.observables.statistics.combine`. ΔG, ΔH and ΔV are those of the accepted point
     nearest to T_t.
 
+    Args:
+        points: From :meth:`PinningPoint.to_dict`, in the order in which they were measured.
+
     Raises:
         DataError: No points.
     """
     if not points:
         raise DataError("no points to combine")
-    used = [point for point in points if point.accepted and point.transition_k is not None]
-    nearest = min(used or points, key=lambda point: abs((point.delta_g_ev or (math.inf, 0.0))[0]))
-    rejections = [] if used else list(points[-1].rejections)
-    summary = nearest.to_dict() | {"points": [point.to_dict() for point in points]}
-    if used:
-        estimates = [Estimate(*point.transition_k, point.n_effective, 1.0) for point in used if point.transition_k]
-        found = combine(estimates)
-        rejections += _disagreements(estimates, "points", "K")
-        summary |= {"temperature_k": found.value, "sigma_k": found.sigma, "next_guess_k": found.value}
-    seeds = [run.seed for point in used or points for run in point.runs]
-    return summary | {"accepted": not rejections, "rejections": rejections, "seeds": seeds}
+    used = [point for point in points if point["accepted"]]
+    if not used:
+        return {**points[-1], "points": list(points)}
+    estimates = [Estimate(point["temperature_k"], point["sigma_k"], point["n_effective"], 1.0) for point in used]
+    found, rejections = combine(estimates), _disagreements(estimates, "points", "K")
+    return {
+        **min(used, key=lambda point: abs(point["delta_g_ev"])),
+        "temperature_k": found.value,
+        "sigma_k": found.sigma,
+        "chi2": chi_squared(estimates),
+        "n_effective": found.n_effective,
+        "next_guess_k": found.value,
+        "accepted": not rejections,
+        "rejections": rejections,
+        "seeds": [seed for point in used for seed in point["seeds"]],
+        "points": list(points),
+    }
 
 
 def _flat(pairs: dict[str, tuple[float, float] | None]) -> dict[str, float | None]:

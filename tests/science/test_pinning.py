@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from phasecal.errors import ConvergenceError, DataError, InputError
-from phasecal.freeenergy.pinned_runs import MAX_SHIFT, analyse_pinned, analyse_reference
+from phasecal.freeenergy.pinned_runs import MAX_SHIFT, Reference, analyse_pinned, analyse_reference
 from phasecal.freeenergy.pinning import (
     FLUCTUATION,
     SHIFT,
@@ -207,7 +208,7 @@ def test_two_good_replicas_give_the_known_transition(md, bulk):
     expected = point.temperature_k / (1 - DELTA_G / DELTA_H)
     assert abs(point.transition_k[0] - expected) < 4 * point.transition_k[1]
     assert point.next_guess_k == point.transition_k[0]
-    summary = json.loads(json.dumps(combine_points([point]), allow_nan=False))
+    summary = json.loads(json.dumps(combine_points([point.to_dict()]), allow_nan=False))
     assert summary["accepted"]
     assert summary["seeds"] == [11, 12, 1, 2]
     assert summary["delta_g_ev"] == value
@@ -225,12 +226,12 @@ def test_a_stable_crystal_has_a_positive_difference(md, bulk):
 def test_points_at_two_temperatures_are_combined_and_must_agree(md, bulk):
     good = combine_replicas(*bulk, [pinned(md, bulk, seed) for seed in (1, 2)])
     again = combine_replicas(*bulk, [pinned(md, bulk, seed) for seed in (3, 4)])
-    both = combine_points([good, again])
+    both = combine_points([good.to_dict(), again.to_dict()])
     assert both["accepted"]
-    assert both["sigma_k"] < combine_points([good])["sigma_k"]
+    assert both["sigma_k"] < combine_points([good.to_dict()])["sigma_k"]
     assert len(both["points"]) == 2
     off = combine_replicas(*bulk, [pinned(md, bulk, seed, delta_g=0.004) for seed in (5, 6)])
-    assert any("points disagree" in reason for reason in combine_points([good, off])["rejections"])
+    assert any("points disagree" in reason for reason in combine_points([good.to_dict(), off.to_dict()])["rejections"])
 
 
 # --- negative controls
@@ -250,10 +251,53 @@ def test_a_melted_box_that_looks_pinned_is_rejected_by_every_witness(md, bulk):
     assert not point.accepted
     assert point.delta_g_ev is None
     assert point.next_guess_k < point.temperature_k
-    summary = combine_points([point])
+    summary = combine_points([point.to_dict()])
     assert not summary["accepted"]
     assert summary["temperature_k"] is None
     json.dumps(summary, allow_nan=False)
+
+
+def references_of_the_recorded_runs(task):
+    """What references at 1326 K show, scaled to the 288 atoms of the recorded runs."""
+    one = Estimate(1.0, 1e-3, 50, 1.0)
+    common = {"q_variance": 0.3, "temperature_k": T_M, "stress_gpa": None, "n_atoms": 288, "seed": 1, "rejections": []}
+    edges = tuple(task["lateral_a"])
+    solid = Reference(
+        "solid",
+        replace(one, value=12.9),
+        enthalpy_ev=replace(one, value=-3.165),
+        volume_a3=replace(one, value=12.76),
+        lateral_a=edges,
+        **common,
+    )
+    liquid = Reference(
+        "liquid",
+        replace(one, value=0.95),
+        enthalpy_ev=replace(one, value=-3.040),
+        volume_a3=replace(one, value=13.40),
+        lateral_a=edges,
+        **common,
+    )
+    return solid, liquid
+
+
+def test_a_recorded_melted_box_that_looks_pinned_is_rejected(md):
+    """Real run at 1900 K: ⟨Q⟩ = 2.6 is 3 % of the crystal's Q away from its anchor, and all of it is liquid."""
+    output, task = md.recorded("pinned-melted")
+    assert abs(output.thermo["q"][20:].mean() - task["anchor"]) < 0.05 * 12.9
+    lost = analyse_pinned(output.sample, output.thermo, task, *references_of_the_recorded_runs(task))
+    assert lost.outcome == "melted"
+    text = "; ".join(lost.rejections)
+    assert "the slab melted: solid fraction 0.00" in text
+    assert "by its volume" in text
+    assert "not pinned" not in text
+
+
+def test_a_recorded_pinned_box_holds_both_phases(md):
+    output, task = md.recorded("pinned")
+    held = analyse_pinned(output.sample, output.thermo, task, *references_of_the_recorded_runs(task))
+    assert held.outcome == "coexisting"
+    assert not any("is solid" in reason or "not pinned" in reason for reason in held.rejections)
 
 
 def test_volume_and_enthalpy_alone_reveal_a_melted_box(md, bulk):
