@@ -212,8 +212,8 @@ def combine_replicas(solid: Reference, liquid: Reference, replicas: Sequence[Pin
     field, missing = _pooled([replica for replica in replicas if replica.outcome == "coexisting"])
     rejections += [reason for reason in (missing, _swapped(delta_h)) if reason]
     rejections += _disagreements([replica.field for replica in replicas if replica.field is not None])
-    averaged = field is not None and solid.q is not None and liquid.q is not None
-    delta_g = free_energy_difference(field, solid, liquid) if averaged else None
+    averaged = solid.q is not None and liquid.q is not None
+    delta_g = free_energy_difference(field, solid, liquid) if field is not None and averaged else None
     temperature = replicas[0].temperature_k if replicas else solid.temperature_k
     transition = None
     if delta_g is not None and delta_h is not None:
