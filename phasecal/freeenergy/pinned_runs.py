@@ -108,7 +108,8 @@ class PinnedReplica:
     Attributes:
         outcome: ``coexisting``, or which phase took over.
         field_ev: κ (Q − a) of the kept part, eV, shape (n_lines,).
-        field: Its mean; None when there are too few independent samples.
+        field_variance: Its variance in equilibrium, κ kT, eV².
+        field: Its mean, with the error of its autocorrelation alone; None when there are too few independent samples.
         shares: Mean solid share of the box by ``order``, ``volume`` and ``enthalpy``.
         solid_fraction: By the profile of the order along z, of every frame, shape (n_frames,).
         time_ps: Time of every frame, shape (n_frames,).
@@ -120,6 +121,7 @@ class PinnedReplica:
 
     outcome: Outcome
     field_ev: NDArray[np.float64]
+    field_variance: float
     field: Estimate | None
     shares: dict[str, Estimate | None]
     solid_fraction: NDArray[np.float64]
@@ -215,6 +217,7 @@ def analyse_pinned(
     return PinnedReplica(
         outcome=outcome,
         field_ev=field_ev,
+        field_variance=checked.kappa_ev * KB * checked.temperature_k,
         field=field,
         shares=shares,
         solid_fraction=fraction,

@@ -24,6 +24,11 @@ Two departures from the papers, both small and zero at T_t:
   N ΔG = λ (Q_s − Q_l) − ½ λ² β [var(Q_s) − ½⟨|ρ_l|²⟩]; the liquid counts with one component of ρ_l. Half of each of the
   two terms is taken as its own error, because the variances are those of short runs. For copper they nearly cancel.
 
+The interval of ⟨Q⟩ needs care. Q is a fast breathing of the crystal on top of the slow wandering of the interfaces, and
+a run that is short against the wandering sees little of it: the autocorrelation looks short and the error bar is too
+small. But the variance is known: under the bias a straight G(Q) is a Gaussian of variance kT/κ. What a run has not seen
+of it tells how far its mean may be off, and is added to the error (:func:`mean_field`).
+
 T_t follows from Gibbs–Helmholtz with ΔH of the references: ΔG/T = ΔH (1/T − 1/T_t), one Newton step in 1/T. What a
 constant ΔH neglects enters as in :mod:`phasecal.freeenergy.carry`.
 """
@@ -34,6 +39,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from phasecal.errors import ConvergenceError, DataError
 from phasecal.freeenergy.carry import gibbs_helmholtz
@@ -295,12 +303,36 @@ def _swapped(delta_h: tuple[float, float] | None) -> str | None:
     )
 
 
+def mean_field(series: Sequence[NDArray[np.float64]], variance: float) -> Estimate:
+    """Mean of λ = κ (Q − a) over replicas, with what they have not seen of its known variance in the error.
+
+    The variance s² seen around the mean is, in expectation, the true one less that of the mean: var(mean) = κ kT − s².
+    This shortfall, beyond its own noise κ kT √(2/n_eff), is added to σ² from the autocorrelation, and n_eff is lowered
+    to fit.
+
+    Args:
+        series: λ of each replica, eV, each of shape (n_lines,).
+        variance: κ kT, eV².
+
+    Raises:
+        ConvergenceError: Fewer than two independent samples.
+        DataError: Too few samples, not finite or constant.
+    """
+    seen = mean_with_error(*series, at_least=2.0)
+    spread = float(np.var(np.concatenate(series)))
+    unseen = max(0.0, variance * (1 - (2 / seen.n_effective) ** 0.5) - spread)
+    sigma = math.hypot(seen.sigma, unseen**0.5)
+    n_effective = min(seen.n_effective, max(1.0, variance / sigma**2)) if unseen else seen.n_effective
+    return Estimate(seen.value, sigma, n_effective, seen.inefficiency * seen.n_effective / n_effective)
+
+
 def _pooled(replicas: Sequence[PinnedReplica]) -> tuple[Estimate | None, str | None]:
     """Mean field of the coexisting replicas, or why there is none."""
     if not replicas:
         return None, None
+    variance = float(np.mean([replica.field_variance for replica in replicas]))
     try:
-        field = mean_with_error(*[replica.field_ev for replica in replicas], at_least=2.0)
+        field = mean_field([replica.field_ev for replica in replicas], variance)
     except (ConvergenceError, DataError) as error:
         return None, str(error)
     if field.n_effective >= MIN_INDEPENDENT:

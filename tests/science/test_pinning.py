@@ -17,6 +17,7 @@ from phasecal.freeenergy.pinning import (
     combine_points,
     combine_replicas,
     free_energy_difference,
+    mean_field,
     spring_constant,
     transition_temperature,
 )
@@ -91,6 +92,37 @@ def test_the_interval_covers_the_known_free_energy(md):
         value, sigma = free_energy_difference(mean_with_error(kappa * q), solid, liquid)
         hits.append(abs(value - DELTA_G) < sigma)
     assert 0.60 < np.mean(hits) < 0.76
+
+
+def test_runs_too_short_for_the_wandering_interface_do_not_pretend(md):
+    """Copper in numbers: breathing with variance 0.30 and 0.3 ps, wandering with 0.43 and 10 ps; runs of 50 ps.
+
+    The error from the autocorrelation alone misses some of the wandering: it is the negative control.
+    """
+    rng = np.random.default_rng(8)
+    outcomes = []
+    for _ in range(400):
+        series = [md.slow(rng, 900, 0.30**0.5, 5.0) + md.slow(rng, 900, 0.43**0.5, 180.0) for _ in range(2)]
+        naive, pair, single = (
+            mean_with_error(*series, at_least=2.0),
+            mean_field(series, 0.73),
+            mean_field(series[:1], 0.73),
+        )
+        assert pair.sigma >= naive.sigma
+        outcomes.append([(one.value / one.sigma) ** 2 for one in (naive, pair, single)])
+    naive_z2, pair_z2, single_z2 = np.array(outcomes).T
+    assert 0.60 < np.mean(pair_z2 < 1) < 0.76
+    assert np.mean(pair_z2) < 1.6 < np.mean(naive_z2)
+    assert np.mean(single_z2) < 3
+    long = md.slow(rng, 20_000, 0.73**0.5, 5.0)
+    assert mean_field([long], 0.73).sigma == pytest.approx(mean_with_error(long).sigma, rel=0.3)
+
+
+def test_a_quiet_run_is_refused_for_what_it_has_not_seen(md):
+    """A series like the one recorded at 1356 K: half of κ kT, and an autocorrelation that claims 70 samples."""
+    quiet = md.slow(np.random.default_rng(3), 900, 0.37**0.5, 6.0)
+    assert mean_with_error(quiet).n_effective > 40
+    assert mean_field([quiet], 0.73).n_effective < 8
 
 
 def test_the_spring_holds_the_interface_and_no_more():
