@@ -89,6 +89,23 @@ class FreeEnergy(Section):
         return self
 
 
+class Pinning(_Sampled):
+    """A solid and its liquid held side by side at (T, P) by a bias, with a bulk reference of each."""
+
+    n_lateral: int = Field(ge=3, le=1000, description="a number of conventional cells along x and y, at least 3")
+    n_normal: int = Field(ge=6, le=10000, description="a number of conventional cells along z, at least 6")
+    replicas: int = Field(ge=1, le=100, description="a number of independent two-phase runs, at least 1")
+    max_distance: Temperature = Field(
+        serialization_alias="max_distance_k",
+        description="a distance from the boundary beyond which ΔG is measured again nearer to it, such as 20 K",
+    )
+    relax_steps: Steps = Field(description="a number of MD steps that fix the lattice parameters of the solid")
+    melt_steps: Steps = Field(description="a number of MD steps in which half of the box, or the reference, is molten")
+    cool_steps: Steps = Field(description="a number of MD steps in which the melt cools to the temperature")
+    settle_steps: Steps = Field(description="a number of MD steps in which the box length relaxes")
+    reference_steps: Steps = Field(description="a number of MD steps from which a reference is averaged")
+
+
 class Step(Section):
     """Limits of one step in the parameters."""
 
@@ -122,6 +139,7 @@ class Protocol(Section):
     reanchor: Coexistence = Field(description="a mapping with the numbers of an anchor near the target")
     verification: Coexistence = Field(description="a mapping with the numbers of the verification")
     free_energy: FreeEnergy = Field(description="a mapping with the numbers of absolute free energies")
+    pinning: Pinning = Field(description="a mapping with the numbers of interface pinning")
     calibration: Calibration = Field(description="a mapping with the limits of the calibration")
 
 

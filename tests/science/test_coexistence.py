@@ -6,13 +6,10 @@ import json
 
 import numpy as np
 import pytest
-from scipy.signal import lfilter
 
 from phasecal.errors import DataError, InputError
 from phasecal.freeenergy.coexistence import analyse_replica, combine_replicas
 from phasecal.observables.ensemble import ensemble_temperature
-from phasecal.sample import Sample
-from phasecal.structures.crystals import crystal, two_phase_cell
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 T_M = 1326.0
@@ -24,47 +21,16 @@ def task_of(md, **changes):
     )
 
 
-def box_with(task, shares):
-    """Frames whose lower part is a shaken crystal and whose upper part is random; ``shares`` are solid fractions."""
-    rng = np.random.default_rng(task["seed"])
-    perfect = two_phase_cell(crystal(task["structure"]), task["n_lateral"], task["n_normal"])
-    scaled = perfect.get_scaled_positions()
-    frames = []
-    for share in shares:
-        frame = scaled + rng.normal(scale=0.12, size=scaled.shape) / perfect.cell.lengths()
-        liquid = scaled[:, 2] >= share
-        frame[liquid] = np.column_stack([rng.random((liquid.sum(), 2)), rng.uniform(share, 1, liquid.sum())])
-        frames.append(frame @ perfect.cell.array)
-    return Sample(
-        positions=np.array(frames, dtype=np.float32),
-        cells=np.repeat(perfect.cell.array[None], len(shares), axis=0),
-        energies=np.zeros(len(shares)),
-        steps=np.arange(len(shares)) * task["sample_every"],
-        species=np.zeros(len(perfect), dtype=np.int32),
-        elements=("Cu",),
-        phase="fcc|liquid",
-        temperature_k=task["temperature_k"],
-        pressure_gpa=task["pressure_gpa"],
-        timestep_fs=task["timestep_fs"],
-        model_hash="0",
-    )
-
-
-def slow(rng, n, sd, tau):
-    a = np.exp(-1 / tau)
-    return sd * lfilter([1.0], [1.0, -a], rng.normal(size=n) * np.sqrt(1 - a * a))
-
-
-def thermo_of(task, n_atoms, mean_k=T_M):
+def thermo_of(md, task, n_atoms, mean_k=T_M):
     """A series as an NPH run prints it, whose temperature fluctuates around ``mean_k``."""
     rng = np.random.default_rng(task["seed"])
     steps = np.arange(0, task["production_steps"] + 1, task["thermo_every"], dtype=float)
     n = len(steps)
     force_sq = np.full(n, 0.04 * n_atoms)
     correction = ensemble_temperature({"temp": np.zeros(1), "force_sq": force_sq[:1]}, task["timestep_fs"], n_atoms)
-    temp = mean_k - correction + slow(rng, n, 15.0, 25.0) + rng.normal(scale=10.0, size=n)
+    temp = mean_k - correction + md.slow(rng, n, 15.0, 25.0) + rng.normal(scale=10.0, size=n)
     ke = temp * KB * (3 * n_atoms - 3) / 2
-    volume = 12.9 * n_atoms + slow(rng, n, 20.0, 5.0)
+    volume = 12.9 * n_atoms + md.slow(rng, n, 20.0, 5.0)
     etotal = -3.3 * n_atoms - task["pressure_gpa"] * volume / EV_PER_A3_IN_GPA + rng.normal(scale=0.01, size=n)
     p = {axis: task["pressure_gpa"] + rng.normal(scale=0.3, size=n) for axis in ("pxx", "pyy", "pzz")}
     return {
@@ -82,8 +48,8 @@ def thermo_of(task, n_atoms, mean_k=T_M):
 
 def replica(md, seed=1, shares=None, mean_k=T_M, change=None, **task_changes):
     task = task_of(md, seed=seed, **task_changes)
-    sample = box_with(task, shares if shares is not None else np.linspace(0.45, 0.6, 9))
-    thermo = thermo_of(task, sample.n_atoms, mean_k)
+    sample = md.box_with(task, shares if shares is not None else np.linspace(0.45, 0.6, 9))
+    thermo = thermo_of(md, task, sample.n_atoms, mean_k)
     if change:
         change(thermo)
     return analyse_replica(sample, thermo, task)
@@ -223,8 +189,8 @@ def test_ten_times_less_data_widens_the_interval_or_is_refused(md):
     short = []
     for seed in (1, 2):
         task = task_of(md, seed=seed) | {"production_steps": 5000, "sample_every": 500}
-        sample = box_with(task, np.linspace(0.45, 0.6, 9))
-        short.append(analyse_replica(sample, thermo_of(task, sample.n_atoms), task))
+        sample = md.box_with(task, np.linspace(0.45, 0.6, 9))
+        short.append(analyse_replica(sample, thermo_of(md, task, sample.n_atoms), task))
     result = combine_replicas(short)
     assert result.coexisting
     assert result.sigma_k > 1.5 * long.sigma_k
@@ -240,7 +206,7 @@ def test_what_cannot_be_analysed_is_an_error(md):
         analyse_replica(output.sample, early, task)
     with pytest.raises(DataError, match="left out"):
         short = task_of(md) | {"production_steps": 1000, "sample_every": 500}
-        sample = box_with(short, [0.5, 0.5, 0.5])
-        analyse_replica(sample, thermo_of(short, sample.n_atoms), short)
+        sample = md.box_with(short, [0.5, 0.5, 0.5])
+        analyse_replica(sample, thermo_of(md, short, sample.n_atoms), short)
     with pytest.raises(DataError, match="no replicas"):
         combine_replicas([])

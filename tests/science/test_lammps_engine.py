@@ -11,6 +11,7 @@ import pytest
 from phasecal.engines import lammps
 from phasecal.engines.lammps.task import sub_seeds
 from phasecal.errors import DataError, EngineError, InputError
+from phasecal.observables.order import scaled_positions
 
 
 def variables(folder):
@@ -78,7 +79,8 @@ def test_inputs_carry_every_digit_in_lammps_units(md, tmp_path):
 
 def test_every_variable_of_the_scripts_is_written(md):
     own = {"edge_x", "edge_y", "edge_z", "force_sq", "isrestart"}
-    for kind, task in (("bulk", md.bulk_task()), ("coexistence", md.coexistence_task())):
+    for task in (md.bulk_task(), md.coexistence_task(), md.pinning_task()):
+        kind = task["kind"]
         used = set(re.findall(r"\$\{(\w+)\}|v_(\w+)", lammps.script_path(kind).read_text()))
         names = {a or b for a, b in used} - own
         assert names == set(lammps.validate_task(task).parameters())
@@ -215,6 +217,53 @@ def test_a_coexistence_run_keeps_its_sides_and_its_enthalpy(md, tmp_path):
     assert np.ptp(output.thermo["lx"]) == 0
     assert np.ptp(output.thermo["lz"]) > 0
     assert np.ptp(output.thermo["etotal"]) / output.n_atoms < 0.002
+
+
+def test_a_pinning_run_prints_the_order_that_its_frames_have_and_continues(md, tmp_path):
+    """Q is |Σ exp(−i k·r)|/√N, and the bias pulls it towards its anchor."""
+    model, task = md.CopperFile(), md.pinning_task()
+    lammps.write_inputs(tmp_path, task, model)
+    lammps.run_lammps(tmp_path, "pinning")
+    output = lammps.read_output(tmp_path, task, model.hash, model.elements)
+    assert output.finished
+    assert (output.thermo["lx"][-1], output.thermo["ly"][0]) == (11.12, 11.12)
+    assert np.ptp(output.thermo["lz"]) > 0
+    waves = np.exp(2j * np.pi * scaled_positions(output.sample) @ lammps.validate_task(task).wave_vector)
+    found = output.thermo["q"][np.isin(output.thermo["step"], output.sample.steps)]
+    np.testing.assert_allclose(np.abs(waves.sum(axis=1)) / output.n_atoms**0.5, found, rtol=1e-5)
+    (tmp_path / "state.200.restart").unlink()
+    lammps.write_inputs(tmp_path, task, model, restart=True)
+    lammps.run_lammps(tmp_path, "pinning")
+    again = lammps.read_output(tmp_path, task, model.hash, model.elements)
+    assert again.finished
+    np.testing.assert_allclose(again.thermo["q"], output.thermo["q"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("role", ["solid", "liquid"])
+def test_a_reference_of_pinning_is_all_of_one_phase(md, tmp_path, role):
+    model, task = md.CopperFile(), md.pinning_task(role=role, melt_steps=600)
+    lammps.write_inputs(tmp_path, task, model)
+    lammps.run_lammps(tmp_path, "pinning")
+    output = lammps.read_output(tmp_path, task, model.hash, model.elements)
+    assert output.sample.phase == {"solid": "fcc", "liquid": "liquid"}[role]
+    assert np.ptp(output.thermo["lx"]) == 0
+    assert (output.thermo["q"].min() > 10) if role == "solid" else (output.thermo["q"].max() < 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kappa_ev": 0.0}, "needs kappa_ev and anchor"),
+        ({"role": "solid", "lateral_a": [11.0, 11.0]}, "lateral_a"),
+        ({"lateral_a": None}, "lateral_a"),
+        ({"role": "liquid", "kappa_ev": 1.0}, "a reference has no bias"),
+        ({"melt_temperature_k": 1300.0}, "melt_temperature_k must be above"),
+        ({"phases": ["fcc", "fcc"]}, "phases must differ"),
+    ],
+)
+def test_pinning_tasks_that_make_no_sense_are_named(md, change, message):
+    with pytest.raises(InputError, match=message):
+        lammps.validate_task(md.pinning_task(**change))
 
 
 def test_a_run_that_lammps_refuses_is_an_engine_error(md, tmp_path):

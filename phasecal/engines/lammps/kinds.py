@@ -10,12 +10,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from phasecal.engines.lammps.bulk import BulkTask
 from phasecal.engines.lammps.coexistence import CoexistenceTask
 from phasecal.engines.lammps.frenkel_ladd import FrenkelLaddTask
+from phasecal.engines.lammps.pinning import PinningTask
 from phasecal.engines.lammps.reversible_scaling import ReversibleScalingTask
 from phasecal.engines.lammps.task import MdTask
 from phasecal.engines.lammps.uhlenbeck_ford import UhlenbeckFordTask
 from phasecal.errors import InputError
 
-KINDS = BulkTask | CoexistenceTask | FrenkelLaddTask | ReversibleScalingTask | UhlenbeckFordTask
+KINDS = BulkTask | CoexistenceTask | FrenkelLaddTask | PinningTask | ReversibleScalingTask | UhlenbeckFordTask
 _NAMES = {kind.model_fields["kind"].annotation.__args__[0] for kind in KINDS.__args__}
 _ADAPTER: TypeAdapter[KINDS] = TypeAdapter(Annotated[KINDS, Field(discriminator="kind")])
 
