@@ -17,10 +17,16 @@ def targets_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         Dictionaries with ``phases``, ``pressure_gpa``, ``temperature_k``, ``sigma_k``, ``source`` and ``guess_k``
-        (where the search for the model's own boundary starts).
+        (where the search for the model's own boundary starts), ``method`` and ``verify`` (how it is measured).
     """
     return [
-        {**target, "phases": boundary["phases"], "guess_k": boundary["guess_k"] or target["temperature_k"]}
+        {
+            **target,
+            "phases": boundary["phases"],
+            "guess_k": boundary["guess_k"] or target["temperature_k"],
+            "method": boundary["method"],
+            "verify": boundary["verify"],
+        }
         for boundary in campaign["boundaries"]
         for target in boundary["targets"]
     ]
@@ -33,14 +39,15 @@ def states_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
         campaign: A validated campaign as a dictionary in internal units.
 
     Returns:
-        Dictionaries with ``phases``, ``pressure_gpa`` and ``guess_k``.
+        Dictionaries with ``phases``, ``pressure_gpa``, ``guess_k`` and ``method``.
     """
     states = []
     for boundary in campaign["boundaries"]:
         temperatures = {target["pressure_gpa"]: target["temperature_k"] for target in boundary["targets"]}
         for pressure in boundary["pressures_gpa"] or temperatures:
             guess = boundary["guess_k"] or temperatures[pressure]
-            states.append({"phases": boundary["phases"], "pressure_gpa": pressure, "guess_k": guess})
+            where = {"phases": boundary["phases"], "pressure_gpa": pressure, "guess_k": guess}
+            states.append({**where, "method": boundary["method"]})
     return states
 
 
@@ -52,8 +59,8 @@ def walks_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         Dictionaries with ``phases``, ``pressures_gpa`` (ascending), ``anchors_gpa`` (where the boundary itself is
-        measured: as the campaign says, with the lowest pressure among them; else at both ends) and ``guess_k`` (at the
-        lowest).
+        measured: as the campaign says, with the lowest pressure among them; else at both ends), ``guess_k`` (at the
+        lowest) and ``method``.
     """
     walks = []
     for boundary in campaign["boundaries"]:
@@ -62,7 +69,13 @@ def walks_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
         anchors = sorted({pressures[0], *(boundary["anchors_gpa"] or pressures[-1:])})
         guess = boundary["guess_k"] or temperatures[pressures[0]]
         walks.append(
-            {"phases": boundary["phases"], "pressures_gpa": pressures, "anchors_gpa": anchors, "guess_k": guess}
+            {
+                "phases": boundary["phases"],
+                "pressures_gpa": pressures,
+                "anchors_gpa": anchors,
+                "guess_k": guess,
+                "method": boundary["method"],
+            }
         )
     return walks
 

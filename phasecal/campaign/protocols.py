@@ -77,6 +77,9 @@ class FreeEnergy(Section):
     sample_every: Steps = Field(description="a number of MD steps between kept frames, a multiple of thermo_every")
     thermo_every: Steps = Field(description="a number of MD steps between points of the work integral")
     max_dissipation: float = Field(gt=0, le=100, description="the largest dissipation in meV/atom, such as 2.0")
+    window: float = Field(
+        gt=0, lt=0.5, description="the relative half-width of the isobars around a guess, such as 0.08"
+    )
 
     @model_validator(mode="after")
     def _legs(self) -> FreeEnergy:

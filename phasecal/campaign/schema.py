@@ -26,6 +26,7 @@ from pydantic import (
 from phasecal.campaign.context import TASKS_WITH_TARGETS, Context, context_of
 from phasecal.campaign.fields import Length, Name, Pressure, Section, Temperature, Text, fault
 from phasecal.campaign.lj import PLACEHOLDER, LennardJones, lattice_parameter
+from phasecal.campaign.methods import METHODS, NEED_A_MELT, default_method
 from phasecal.campaign.protocols import NAMES, Protocol, merge, protocol_numbers
 from phasecal.errors import InputError
 from phasecal.structures.crystals import PROTOTYPES, crystal
@@ -203,12 +204,18 @@ class Boundary(Section):
         serialization_alias="anchors_gpa",
         description="those pressures where a phase diagram measures the boundary itself, such as [0 GPa, 20 GPa]",
     )
+    method: Literal[METHODS] | None = Field(  # type: ignore[valid-type]  # a tuple of names
+        None, validate_default=True, description=f"how the boundary is measured: one of {', '.join(METHODS)}"
+    )
+    verify: Literal[METHODS] | None = Field(  # type: ignore[valid-type]
+        None, validate_default=True, description=f"how a verification measures: one of {', '.join(METHODS)}"
+    )
     targets: list[Target] = Field([], validate_default=True, description="a list of targets, each a mapping")
 
     @field_validator("phases")
     @classmethod
-    def _solid_then_liquid(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        """Both phases exist, have the same composition, and are a crystal and a melt in this order."""
+    def _two_phases_that_meet(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        """Both phases exist and have the same composition; a melt is the high-temperature phase."""
         context = context_of(info)
         unknown = [name for name in value if name not in context.phases]
         if unknown:
@@ -220,11 +227,26 @@ class Boundary(Section):
         melts = [context.is_melt(name) for name in value]
         if melts == [True, False]:
             raise fault("wrong order", f"the low-temperature phase first: [{value[1]}, {value[0]}]")
-        if melts != [False, True]:
-            raise fault(f"two {'melts' if melts[0] else 'crystals'}", "a crystal and a melt")
+        if melts == [True, True]:
+            raise fault("two melts", "a crystal and a melt, or two crystals")
         compositions = [context.composition(name) for name in value]
         if None not in compositions and compositions[0] != compositions[1]:
             raise fault("different compositions", "phases of the same composition")
+        return value
+
+    @field_validator("method", "verify")
+    @classmethod
+    def _fits_the_phases(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Fill in the method of the kind of boundary; interfaces are for melting only."""
+        phases = info.data.get("phases", [])
+        context = context_of(info)
+        melting = any(context.is_melt(name) for name in phases)
+        if value is None:
+            if info.field_name == "verify" and info.data.get("method") is not None:
+                return str(info.data["method"])
+            return default_method(melting)
+        if phases and not melting and value in NEED_A_MELT:
+            raise fault("needs a melt", f"{default_method(False)}, for two crystals")
         return value
 
     @field_validator("anchors")

@@ -137,3 +137,15 @@ def _common(low: Curve, high: Curve) -> FLOAT:
             "are needed: choose paths that overlap"
         )
     return np.array(chosen)
+
+
+def next_guess(low: Curve, high: Curve, guess_k: float) -> float:
+    """Return where curves that do not cross in their common window are expected to, K, at most a fifth away.
+
+    ΔG at the middle of the window over ΔS there; a start for the next paths, no result.
+    """
+    temperatures = _common(low, high)
+    difference = high.at(temperatures)[0] - low.at(temperatures)[0]
+    slope, offset = np.polyfit(temperatures - guess_k, difference, 1)
+    step = -offset / slope if slope < 0 else 0.0  # the wrong slope tells nothing: try the same again
+    return guess_k + float(np.clip(step, -0.2 * guess_k, 0.2 * guess_k))

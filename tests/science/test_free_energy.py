@@ -9,7 +9,7 @@ import pytest
 
 from phasecal.errors import ConvergenceError, DataError, InputError, PhaseError
 from phasecal.freeenergy import frenkel_ladd, reversible_scaling, switching, uhlenbeck_ford
-from phasecal.freeenergy.crossing import Curve, crossing
+from phasecal.freeenergy.crossing import Curve, crossing, next_guess
 from phasecal.observables.ensemble import AMU_A2_PER_FS2_IN_EV
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
@@ -297,3 +297,14 @@ def test_swapped_and_parallel_curves_are_refused():
         crossing(low, curve(8e-4, 3 * KB, 1700.0, 1e-4, t))
     with pytest.raises(DataError, match="share"):
         crossing(low, curve(8e-4, 3 * KB, 1326.0, 1e-4, t + 240))
+
+
+def test_curves_that_miss_say_where_to_look_next():
+    """ΔG = -ΔS (T - 1326 K), seen from a window around 1200 K."""
+    t = np.linspace(1100.0, 1300.0, 9)
+    low, high = Curve(t, 0 * t, 1e-8 * np.eye(9)), Curve(t, -9.5e-5 * (t - 1326.0), 1e-8 * np.eye(9))
+    with pytest.raises(DataError, match="do not cross"):
+        crossing(low, high)
+    assert next_guess(low, high, 1200.0) == pytest.approx(1326.0, abs=0.1)
+    assert next_guess(low, high, 900.0) == pytest.approx(900.0 * 1.2)
+    assert next_guess(high, low, 1200.0) == 1200.0  # the wrong slope tells nothing

@@ -103,6 +103,7 @@ class CalibrateWorkChain(WorkChain):
                 "guess_k": self.ctx.stage[i] if again else target["guess_k"],
                 "stages": ["reanchor"] if again else ["locate", "anchor"],
                 "label": f"anchor:{model.model_hash[:12]}",
+                "method": target["method"],
             }
             children[f"anchor_{i}"] = self.submit(
                 TransitionWorkChain,

@@ -125,7 +125,8 @@ class PhaseDiagramWorkChain(WorkChain):
             where = {"phases": state["phases"], "pressure_gpa": state["pressure_gpa"]}
             if state["anchor"]:
                 stages = list(BoundaryPointsWorkChain.STAGES)
-                where = {**where, "guess_k": state["temperature_k"], "stages": stages, "label": label}
+                where |= {"guess_k": state["temperature_k"], "stages": stages, "label": label}
+                where |= {"method": self.ctx.walks[i]["method"]}
                 children[f"anchor_{i}"] = self.submit(
                     TransitionWorkChain, campaign=self.inputs.campaign, state=orm.Dict(where), **common
                 )

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain
+from aiida.engine import ToContext, WorkChain, if_
 
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains.analysis import collect_transition
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 from aiida_phasecal.workchains.common import add_options_input, failure
+from aiida_phasecal.workchains.crossing import CrossingWorkChain
+from aiida_phasecal.workchains.pinning import PinningWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
-from phasecal.campaign.tasks import bulk_task, coexistence_parameters, derive_seed
+from phasecal.campaign.tasks import bulk_task, coexistence_parameters, derive_seed, is_liquid
+
+LOCATE = "locate"
+"""Protocol block of the rough search that comes before a measurement whose guess may be far off."""
 
 
 class TransitionWorkChain(WorkChain):
-    """Anchor a boundary of one model and measure both phases there."""
+    """Anchor a boundary of one model by the method of choice, and measure both phases there.
+
+    A melting point that is to be found is located by coexistence first, whatever the method: nothing else survives a
+    guess that is off by a tenth.
+    """
 
     @classmethod
     def define(cls, spec) -> None:
@@ -27,10 +36,18 @@ class TransitionWorkChain(WorkChain):
         spec.input(
             "state",
             valid_type=orm.Dict,
-            help="`phases` (low, high temperature), `pressure_gpa`, `guess_k`, `stages` (protocol blocks), `label`.",
+            help="`phases` (low, high temperature), `pressure_gpa`, `guess_k`, `stages` (protocol blocks), `label`, "
+            "`method` (see phasecal.campaign.methods).",
         )
         add_options_input(spec)
-        spec.outline(cls.run_anchor, cls.inspect_anchor, cls.run_bulk, cls.inspect_bulk)
+        spec.outline(
+            cls.setup,
+            if_(cls.should_locate)(cls.run_locate, cls.inspect_locate),
+            cls.run_anchor,
+            cls.inspect_anchor,
+            cls.run_bulk,
+            cls.inspect_bulk,
+        )
         spec.output(
             "transition", valid_type=orm.Dict, help="T ± σ (K), ΔH, ΔS, ΔV per atom, dT/dP (K/GPa), with intervals."
         )
@@ -42,21 +59,52 @@ class TransitionWorkChain(WorkChain):
         spec.exit_code(401, "ERROR_ANCHOR_FAILED", message="The anchor failed: {message}")
         spec.exit_code(402, "ERROR_SAMPLE_FAILED", message="Sampling at the transition failed: {message}")
 
-    def run_anchor(self):
-        """Measure T_t."""
-        campaign, state = self.inputs.campaign.get_dict(), self.inputs.state.get_dict()
+    def setup(self) -> None:
+        """Start at the guess."""
+        self.ctx.campaign, self.ctx.state = self.inputs.campaign.get_dict(), self.inputs.state.get_dict()
         self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
+        self.ctx.guess_k = self.ctx.state["guess_k"]
+
+    def should_locate(self) -> bool:
+        """Say whether a melting point is searched for before it is measured in another way than by coexistence."""
+        melting = is_liquid(self.ctx.campaign, self.ctx.state["phases"][1])
+        return melting and LOCATE in self.ctx.state["stages"] and self.ctx.state["method"] != "coexistence"
+
+    def coexistence(self, stages: list[str]):
+        """Submit a coexistence chain of some stages from the guess."""
+        keys = ("phases", "pressure_gpa", "label")
         parameters = coexistence_parameters(
-            campaign,
-            phases=state["phases"],
-            pressure_gpa=state["pressure_gpa"],
-            guess_k=state["guess_k"],
+            self.ctx.campaign,
+            **{key: self.ctx.state[key] for key in keys},
+            guess_k=self.ctx.guess_k,
             timestep_fs=self.ctx.timestep_fs,
-            stages=state["stages"],
-            label=state["label"],
+            stages=stages,
         )
         inputs = {name: self.inputs[name] for name in ("model", "code", "options")}
-        return ToContext(anchor=self.submit(CoexistenceWorkChain, parameters=orm.Dict(parameters), **inputs))
+        return self.submit(CoexistenceWorkChain, parameters=orm.Dict(parameters), **inputs)
+
+    def run_locate(self):
+        """Find the melting point roughly."""
+        return ToContext(located=self.coexistence([LOCATE]))
+
+    def inspect_locate(self):
+        """Go on from there."""
+        if not self.ctx.located.is_finished_ok:
+            return self.exit_codes.ERROR_ANCHOR_FAILED.format(message=failure(self.ctx.located))
+        self.ctx.guess_k = self.ctx.located.outputs.anchor["temperature_k"]
+        return None
+
+    def run_anchor(self):
+        """Measure T_t."""
+        if self.ctx.state["method"] == "coexistence":
+            return ToContext(anchor=self.coexistence(self.ctx.state["stages"]))
+        where = {key: self.ctx.state[key] for key in ("phases", "pressure_gpa", "label")}
+        inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
+        if self.ctx.state["method"] == "pinning":
+            state = orm.Dict({**where, "temperature_k": self.ctx.guess_k})
+            return ToContext(anchor=self.submit(PinningWorkChain, state=state, **inputs))
+        state = orm.Dict({**where, "guess_k": self.ctx.guess_k})
+        return ToContext(anchor=self.submit(CrossingWorkChain, state=state, **inputs))
 
     def inspect_anchor(self):
         """Stop when there is no anchor."""
@@ -67,7 +115,7 @@ class TransitionWorkChain(WorkChain):
 
     def run_bulk(self):
         """Sample both phases at T_t."""
-        campaign, state = self.inputs.campaign.get_dict(), self.inputs.state.get_dict()
+        campaign, state = self.ctx.campaign, self.ctx.state
         children = {}
         for role, phase in zip(("low", "high"), state["phases"], strict=True):
             task = bulk_task(

@@ -24,7 +24,13 @@ class VerifyWorkChain(BoundaryPointsWorkChain):
         """The targets; a calibrated model is expected to coexist there."""
         targets = targets_of(self.inputs.campaign.get_dict())
         return [
-            {"phases": t["phases"], "pressure_gpa": t["pressure_gpa"], "guess_k": t["temperature_k"]} for t in targets
+            {
+                "phases": target["phases"],
+                "pressure_gpa": target["pressure_gpa"],
+                "guess_k": target["temperature_k"],
+                "method": target["verify"],
+            }
+            for target in targets
         ]
 
     def label(self) -> str:
