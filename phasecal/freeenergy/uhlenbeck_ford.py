@@ -39,7 +39,9 @@ from phasecal.sample import Sample
 from phasecal.units import KB
 
 DEGREE = 8
-"""Of the polynomial (Z − 1)/x over [0, 1]; χ² says that it is enough (tests/science)."""
+"""Of the polynomial (Z − 1)/x in y over x in [0, 1]; χ² says that it is enough (tests/science)."""
+MAPPING = 0.4
+"""c of the variable y(x); with a plain polynomial in x of the same degree χ² is 9 for 2 degrees of freedom."""
 REDUCED_DENSITY = 0.75
 """x of the fluid that stands for every liquid: σ is 1.5 Å for copper at its melting point."""
 
@@ -52,41 +54,69 @@ class Table:
 
     Attributes:
         p: Strength.
+        n_atoms: Number of atoms it was measured with.
         x: Reduced densities, shape (n_nodes,).
         excess: Z − 1 there, shape (n_nodes,).
         sigma: Its standard deviations, shape (n_nodes,).
     """
 
     p: float
+    n_atoms: int
     x: FLOAT
     excess: FLOAT
     sigma: FLOAT
 
     @property
     def fit(self) -> tuple[FLOAT, FLOAT, float]:
-        """Coefficients of (Z − 1)/x as a polynomial, their covariance, and χ² of the measured ones.
+        """Coefficients of (Z − 1)/x as a polynomial in y(x), their covariance, and χ² of the measured ones.
 
-        The first two coefficients are B₂/b and B₃/b², exactly; the others are fitted to the nodes.
+        The first two coefficients are B₂/b and B₃/b², exactly; the others are fitted to the nodes, which are brought to
+        N → ∞ with what was fitted before.
         """
         exact = virial_coefficients(self.p)
         powers = np.arange(2, DEGREE + 1)
         weights = self.x / self.sigma
-        design = self.x[:, None] ** powers * weights[:, None]
-        wanted = (self.excess / self.x - exact[0] - exact[1] * self.x) * weights
-        covariance = np.zeros((DEGREE + 1, DEGREE + 1))
+        design = mapped(self.x)[:, None] ** powers * weights[:, None]
         inverse = np.linalg.pinv(design)
-        covariance[2:, 2:] = inverse @ inverse.T
-        fitted = inverse @ wanted
-        chi2 = float(np.sum((wanted - design @ fitted) ** 2))
-        birge = max(1.0, chi2 / (len(self.x) - len(fitted)))  # nodes that scatter more than their errors widen them
-        return np.concatenate([exact, fitted]), covariance * birge, chi2
+        coefficients = np.array(exact)
+        for _ in range(4):
+            excess = self.excess + self.finite_size(coefficients)
+            wanted = (excess / self.x - exact[0] - exact[1] * mapped(self.x)) * weights
+            coefficients = np.concatenate([exact, inverse @ wanted])
+        chi2 = float(np.sum((wanted - design @ coefficients[2:]) ** 2))
+        birge = max(1.0, chi2 / (len(self.x) - len(powers)))  # nodes that scatter more than their errors widen them
+        covariance = np.zeros((DEGREE + 1, DEGREE + 1))
+        covariance[2:, 2:] = inverse @ inverse.T * birge
+        return coefficients, covariance, chi2
+
+    def finite_size(self, coefficients: FLOAT) -> FLOAT:
+        """What Z at the nodes lacks because it was measured with N atoms: (x/2N) d ln D/dx, D = d(xZ)/dx.
+
+        A fixed number of atoms adds (kT/2N) ln(2πN ρkTκ) to F per atom, and ρkTκ = 1/D; at x → 0 it is B₂x/N, as
+        pairs are N(N − 1)/2 and not N²/2.
+        """
+        step = 1e-4
+
+        def pressure(x: FLOAT) -> FLOAT:
+            return np.asarray(x + x**2 * np.polynomial.Polynomial(coefficients)(mapped(x)))
+
+        below, here, above = (pressure(self.x + shift) for shift in (-step, 0.0, step))
+        slope, curvature = (above - below) / (2 * step), (above - 2 * here + below) / step**2
+        change: FLOAT = self.x / (2 * self.n_atoms) * curvature / slope
+        return change
+
+
+def mapped(x: FLOAT) -> FLOAT:
+    """y(x) = x/(1 + x/c): the virial series has a singularity at a small negative x, which y keeps far away."""
+    y: FLOAT = x / (1 + x / MAPPING)
+    return y
 
 
 @cache
 def table() -> Table:
     """Read the measured compressibility factors."""
     raw = json.loads((files("phasecal.freeenergy") / "uhlenbeck_ford.json").read_text(encoding="ascii"))
-    return Table(raw["p"], *(np.array(raw[name]) for name in ("x", "excess", "sigma")))
+    return Table(raw["p"], raw["n_atoms"], *(np.array(raw[name]) for name in ("x", "excess", "sigma")))
 
 
 def virial_coefficients(p: float) -> tuple[float, float]:
@@ -116,8 +146,8 @@ def excess_free_energy(x: float) -> tuple[float, float]:
     if not 0 < x <= known.x[-1]:
         raise InputError(f"x of the Uhlenbeck-Ford fluid must be in (0, {known.x[-1]:.3f}], got {x}")
     coefficients, covariance, _ = known.fit
-    orders = np.arange(1, DEGREE + 2)
-    share = x**orders / orders
+    points, weights = np.polynomial.legendre.leggauss(40)
+    share = weights * x / 2 @ mapped((points + 1) / 2 * x)[:, None] ** np.arange(DEGREE + 1)
     return float(share @ coefficients), float(np.sqrt(share @ covariance @ share))
 
 
