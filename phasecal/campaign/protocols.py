@@ -76,7 +76,7 @@ class FreeEnergy(Section):
     repeats: int = Field(ge=2, le=100, description="a number of independent runs, at least 2")
     sample_every: Steps = Field(description="a number of MD steps between kept frames, a multiple of thermo_every")
     thermo_every: Steps = Field(description="a number of MD steps between points of the work integral")
-    max_dissipation: float = Field(gt=0, le=100, description="the largest dissipation in meV/atom, such as 2.0")
+    max_dissipation: float = Field(gt=0, le=100, description="the largest dissipation per atom in kT, such as 0.02")
     window: float = Field(
         gt=0, lt=0.5, description="the relative half-width of the isobars around a guess, such as 0.08"
     )
@@ -98,9 +98,8 @@ class Pinning(_Sampled):
     n_lateral: int = Field(ge=3, le=1000, description="a number of conventional cells along x and y, at least 3")
     n_normal: int = Field(ge=6, le=10000, description="a number of conventional cells along z, at least 6")
     replicas: int = Field(ge=1, le=100, description="a number of independent two-phase runs, at least 1")
-    max_distance: Temperature = Field(
-        serialization_alias="max_distance_k",
-        description="a distance from the boundary beyond which ΔG is measured again nearer to it, such as 20 K",
+    max_distance: float = Field(
+        gt=0, lt=1, description="a relative distance in T beyond which ΔG is measured again nearer to the boundary"
     )
     relax_steps: Steps = Field(description="a number of MD steps that fix the lattice parameters of the solid")
     melt_steps: Steps = Field(description="a number of MD steps in which half of the box, or the reference, is molten")

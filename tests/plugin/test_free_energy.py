@@ -41,7 +41,7 @@ def campaign() -> dict:
                 "repeats": 2,
                 "sample_every": 100,
                 "thermo_every": 10,
-                "max_dissipation": 50.0,
+                "max_dissipation": 2.0,
             },
         },
     }

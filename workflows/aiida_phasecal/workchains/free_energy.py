@@ -11,6 +11,7 @@ from aiida_phasecal.workchains.common import add_options_input, failure, md_inpu
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from phasecal.campaign.free_energy_tasks import cell_task, sweep_tasks, switching_tasks
 from phasecal.freeenergy.absolute import cell_and_springs, free_energy_result
+from phasecal.units import KB
 
 
 @calcfunction
@@ -22,7 +23,7 @@ def measure_cell(sample, thermo, task):
 @calcfunction
 def analyse_free_energy(model, campaign, cell, **nodes):
     """Gibbs energy from switching runs (`sample_switch_0`, …) and sweeps along the isobar (`sample_sweep_0`, …)."""
-    limit_ev = campaign["protocol"]["free_energy"]["max_dissipation"] / 1000
+    limit_ev = campaign["protocol"]["free_energy"]["max_dissipation"] * KB * nodes["task_switch_0"]["temperature_k"]
     result = free_energy_result(
         runs_of(nodes, "switch"),
         runs_of(nodes, "sweep"),

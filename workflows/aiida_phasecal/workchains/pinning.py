@@ -190,7 +190,7 @@ class PinningWorkChain(WorkChain):
         accepted = sum(bool(one["accepted"]) for one in self.ctx.points)
         if point["accepted"]:
             self.report(f"T_t = {point['temperature_k']:.1f} ± {point['sigma_k']:.1f} K from {point['at_k']:.0f} K")
-            limit_k = self.ctx.campaign["protocol"]["pinning"]["max_distance_k"]
+            limit_k = self.ctx.campaign["protocol"]["pinning"]["max_distance"] * point["at_k"]
             near = abs(point["temperature_k"] - point["at_k"]) <= limit_k
             self.ctx.finished = near or accepted >= 2
         else:
