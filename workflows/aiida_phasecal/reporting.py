@@ -97,7 +97,8 @@ def describe_anchor(label: str, run: orm.WorkChainNode) -> dict:
     transition = run.outputs.transition.get_dict()
     keys = ("model_hash", "temperature_k", "sigma_k", "seeds", "phases", "pressure_gpa")
     replicas = []
-    for replica, md in zip(transition["replicas"], last_replicas(run), strict=True):
+    for md in last_replicas(run):
+        replica = next(r for r in transition["replicas"] if r["seed"] == md.inputs.task["seed"])
         thermo, task = md.outputs.thermo, md.inputs.task
         every = max(1, thermo.get_shape("temp")[0] // MAX_POINTS)
         mean = replica["temperature_k"] or {}
@@ -115,7 +116,12 @@ def describe_anchor(label: str, run: orm.WorkChainNode) -> dict:
 
 
 def last_replicas(run: orm.WorkChainNode) -> list[orm.WorkChainNode]:
-    """MD work chains of the attempt that a transition's temperature comes from, in the order of its seeds."""
+    """MD work chains of the replicas behind a transition's temperature, in the order of its seeds.
+
+    Only a box at constant enthalpy has a temperature to show; there are none for other methods.
+    """
+    if run.outputs.transition["method"] != "coexistence":
+        return []
     (coexistence,) = children_of(run, CoexistenceWorkChain)
     by_seed = {md.inputs.task["seed"]: md for md in children_of(coexistence, LammpsMdWorkChain)}
     return [by_seed[seed] for seed in run.outputs.transition["seeds"]]
