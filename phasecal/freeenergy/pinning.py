@@ -57,7 +57,7 @@ MAX_SUPERHEATING = 0.05
 SHIFT = 0.08
 """Shift of the solid share at that distance: inside the gate on |⟨Q⟩ − a|, see pinned_runs.MAX_SHIFT."""
 ANCHOR_SHARE = 0.5
-"""Share of the crystal's Q at which the interface is pinned. By volume the box is then 0.4 solid (the interfaces have more
+"""Share of the crystal's Q at which the interface is pinned. By volume the box is then 0.4 solid (interfaces have more
 order than density): the liquid stays the thicker layer, because a thin one freezes above T_m."""
 
 
