@@ -18,7 +18,7 @@ from scipy.ndimage import median_filter
 
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.pinning import PinningTask
-from phasecal.errors import DataError, InputError
+from phasecal.errors import ConvergenceError, DataError, InputError
 from phasecal.freeenergy.coexistence import (
     DISCARD_SHARE,
     DISCARD_STEPS,
@@ -39,7 +39,7 @@ from phasecal.observables.ensemble import (
     wrong_degrees_of_freedom,
 )
 from phasecal.observables.order import bragg_order, bragg_vectors, global_q6, solid_fraction
-from phasecal.observables.statistics import Estimate
+from phasecal.observables.statistics import Estimate, mean_with_error
 from phasecal.sample import Sample
 from phasecal.structures.crystals import crystal
 from phasecal.units import EV_PER_A3_IN_GPA, KB
@@ -361,13 +361,21 @@ def _shares(
         "volume": (thermo["volume"] / solid.n_atoms, solid.volume_a3, liquid.volume_a3),
         "enthalpy": (enthalpy(thermo, task, solid.n_atoms), solid.enthalpy_ev, liquid.enthalpy_ev),
     }
-    shares["order"] = None if solid.q is None else average("order", thermo["q"][kept] / solid.q.value)[0]
+    shares["order"] = None if solid.q is None else _share(thermo["q"][kept] / solid.q.value)
     for name, (values, low, high) in series.items():
         if low is None or high is None:
             shares[name] = None
         else:
-            shares[name] = average(name, (high.value - values[kept]) / (high.value - low.value))[0]
+            shares[name] = _share((high.value - values[kept]) / (high.value - low.value))
     return shares
+
+
+def _share(series: NDArray[np.float64]) -> Estimate | None:
+    """Mean of a solid share; two independent samples are enough for its wide windows. None when there are fewer."""
+    try:
+        return mean_with_error(series, at_least=2.0)
+    except (ConvergenceError, DataError):
+        return None
 
 
 def _wrong_shares(shares: dict[str, Estimate | None]) -> list[str]:
@@ -377,6 +385,7 @@ def _wrong_shares(shares: dict[str, Estimate | None]) -> list[str]:
     for name in ("volume", "enthalpy"):
         share = shares[name]
         if share is None or order is None:
+            reasons.append(f"no mean {name} of the box or its references, by which its solid share would be judged")
             continue
         if not low <= share.value <= high:
             reasons.append(

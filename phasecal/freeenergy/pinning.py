@@ -56,8 +56,9 @@ MAX_SUPERHEATING = 0.05
 """Relative distance from T_t at which the bias must still hold the interface."""
 SHIFT = 0.08
 """Shift of the solid share at that distance: inside the gate on |⟨Q⟩ − a|, see pinned_runs.MAX_SHIFT."""
-ANCHOR_SHARE = 0.48
-"""Share of the crystal's Q at which the interface is pinned: the middle, the interfaces' missing order deducted."""
+ANCHOR_SHARE = 0.5
+"""Share of the crystal's Q at which the interface is pinned. By volume the box is then 0.4 solid (interfaces have more
+order than density): the liquid stays the thicker layer, because a thin one freezes above T_m."""
 
 
 def spring_constant(order: float, temperature_k: float, n_atoms: int, delta_h_ev: float) -> float:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from aiida import orm
+from aiida.engine import run_get_node
 from aiida.engine.utils import instantiate_process
 from aiida.manage.manager import get_manager
 from aiida_phasecal.workchains import pinning as module
@@ -183,3 +184,39 @@ def test_contradicting_temperatures_are_rejected(chain, aiida_profile):
     end = process.results()
     assert end.status == CODES.ERROR_NOT_PINNED.status
     assert "points disagree" in end.message
+
+
+@pytest.mark.slow
+def test_a_real_chain_measures_or_says_why_not(codes, model_node, monkeypatch):
+    """All runs and analyses, on record; 288 atoms for some 15 ps are too few to insist on an accepted result."""
+    monkeypatch.setattr(PinningWorkChain, "MAX_ATTEMPTS", 1)
+    block = {
+        "n_lateral": 3,
+        "n_normal": 8,
+        "relax_steps": 600,
+        "melt_steps": 600,
+        "cool_steps": 300,
+        "settle_steps": 300,
+    }
+    pinning = CAMPAIGN["protocol"]["pinning"] | block | {"reference_steps": 5000, "production_steps": 5000}
+    campaign = CAMPAIGN | {"protocol": CAMPAIGN["protocol"] | {"pinning": pinning}}
+    outputs, node = run_get_node(
+        PinningWorkChain,
+        code=codes["lmp"],
+        model=model_node,
+        campaign=orm.Dict(campaign),
+        state=orm.Dict(STATE | {"temperature_k": 1326.0}),
+    )
+    points = [called for called in node.called if called.process_label == "analyse_pinning"]
+    found = points[0].outputs.result.get_dict()
+    assert len(points) == 1
+    assert found["delta_h_ev"] > 0.08
+    assert found["model_hash"] == model_node.model_hash
+    assert (found["method"], found["phases"], found["n_atoms"]) == ("pinning", ["fcc", "liquid"], 288)
+    assert len(found["seeds"]) == 4
+    if found["accepted"]:
+        assert node.exit_status == 0
+        assert outputs["anchor"]["sigma_k"] > 0
+    else:
+        assert node.exit_status == CODES.ERROR_NOT_PINNED.status
+        assert found["rejections"][0] in node.exit_message

@@ -344,6 +344,14 @@ def test_volume_and_enthalpy_alone_reveal_a_melted_box(md, bulk):
     assert sum("it melted or froze" in reason for reason in lost.rejections) == 2
 
 
+def test_a_witness_that_cannot_be_asked_is_a_reason_to_reject(md, bulk):
+    task = task_of(md, kappa_ev=bias_of(*bulk)[0])
+    without = replace(bulk[1], enthalpy_ev=None)
+    sample, thermo, _ = _run(md, bulk)
+    held = analyse_pinned(sample, thermo, task, bulk[0], without)
+    assert any("no mean enthalpy" in reason for reason in held.rejections)
+
+
 def test_a_frozen_slab_is_rejected_and_the_next_guess_is_higher(md, bulk):
     frozen = pinned(md, bulk, share=1.0)
     assert frozen.outcome == "frozen"
