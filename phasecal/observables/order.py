@@ -151,8 +151,19 @@ def solid_fraction(sample: Sample, vectors: NDArray[np.int64], n_bins: int = 200
         profiles.append(amplitude / len(vectors))
     profile = np.array(profiles)
     of_crystal = float(np.median(np.quantile(profile, 0.9, axis=1)))
-    solid = profile > max(of_crystal / 2, LIQUID_ORDER)
+    area = float(np.mean([cell[0, 0] * cell[1, 1] for cell in sample.cells]))
+    spacing = (float(sample.volumes.mean()) / sample.n_atoms) ** (1 / 3)
+    solid = profile > max(of_crystal / 2, LIQUID_ORDER, _noise(area / spacing**2, len(vectors)))
     return TwoPhaseOrder(fraction=solid.mean(axis=1), profile=profile)
+
+
+def _noise(atoms_per_area: float, n_vectors: int) -> float:
+    """In-plane amplitude that a slice of a liquid hardly ever exceeds: mean plus 4σ of random phases (Rayleigh).
+
+    A small lateral box has few atoms in the smoothing window, a Gaussian as wide as 2√π standard deviations.
+    """
+    n = 2 * np.pi**0.5 * PROFILE_WIDTH * atoms_per_area
+    return float((np.pi**0.5 / 2 + 4 * ((1 - np.pi / 4) / n_vectors) ** 0.5) / n**0.5)
 
 
 def _smooth(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
