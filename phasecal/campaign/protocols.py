@@ -140,6 +140,7 @@ class Protocol(Section):
     anchor: Coexistence = Field(description="a mapping with the numbers of an anchor")
     reanchor: Coexistence = Field(description="a mapping with the numbers of an anchor near the target")
     verification: Coexistence = Field(description="a mapping with the numbers of the verification")
+    transition: Coexistence = Field(description="a mapping with the numbers of a measurement for its own sake")
     free_energy: FreeEnergy = Field(description="a mapping with the numbers of absolute free energies")
     pinning: Pinning = Field(description="a mapping with the numbers of interface pinning")
     calibration: Calibration = Field(description="a mapping with the limits of the calibration")

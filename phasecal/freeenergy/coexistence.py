@@ -18,7 +18,7 @@ said beside each. Known limit: one orientation of the crystal, [001] along the g
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from scipy.ndimage import median_filter
 from phasecal.engines.lammps.coexistence import CoexistenceTask
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import ConvergenceError, DataError, InputError
+from phasecal.freeenergy.wandering import wandering_error
 from phasecal.observables.ensemble import (
     PRESSURE_TOLERANCE,
     Thermo,
@@ -59,8 +60,8 @@ MEDIAN_FRAMES = 5
 MAX_DRIFT = 0.0172
 """Largest drift of the conserved enthalpy per atom over the run, in kT: 2 meV for Cu at 1350 K, 1.5 % of the box frozen
 or melted by the integrator."""
-MIN_INDEPENDENT = 8.0
-"""Independent samples, over all replicas, that an accepted result needs."""
+AGREEMENT = 3.0
+"""How far apart, in combined standard errors, replicas may be."""
 GUESS_STEP = 0.04
 GUESS_STEP_AT_ONCE = 0.1
 """How far beyond the temperature at which the slab was lost the next guess goes; further when it was lost at once,
@@ -82,6 +83,7 @@ class Replica:
         time_ps: Time of every frame, shape (n_frames,).
         stress_gpa: (p_xx + p_yy)/2 − p_zz.
         drift_ev: Drift of the conserved enthalpy over the run, eV/atom; None when the run blew up.
+        n_atoms: Number of atoms.
         next_guess_k: Where to start again if this run was no good.
         seed: Seed of the run.
         rejections: Why it cannot be used; empty when it can.
@@ -94,6 +96,7 @@ class Replica:
     time_ps: NDArray[np.float64]
     stress_gpa: Estimate | None
     drift_ev: float | None
+    n_atoms: int
     next_guess_k: float
     seed: int
     rejections: list[str]
@@ -203,6 +206,7 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
         time_ps=time_ps,
         stress_gpa=stress,
         drift_ev=drift_ev,
+        n_atoms=sample.n_atoms,
         next_guess_k=guess_k if np.isfinite(guess_k) else checked.start_temperature_k,
         seed=checked.seed,
         rejections=[reason for reason in reasons if reason is not None],
@@ -276,12 +280,8 @@ def combine_replicas(replicas: Sequence[Replica], wanted: int = 1) -> Coexistenc
     if len(usable) < wanted:
         rejections += [f"seed {replica.seed}: {reason}" for replica in replicas for reason in replica.rejections]
         rejections = rejections or [f"only {len(usable)} of {wanted} replicas"]
-    if pooled is not None and pooled.n_effective < MIN_INDEPENDENT:
-        means = ", ".join(f"{np.mean(replica.series_k):.0f}" for replica in coexisting)
-        rejections.append(
-            f"only {pooled.n_effective:.1f} independent samples (replicas at {means} K), at least "
-            f"{MIN_INDEPENDENT:.0f} are needed"
-        )
+    if pooled is not None:
+        rejections += _disagreement(coexisting)
     return CoexistenceResult(
         temperature_k=None if pooled is None else pooled.value,
         sigma_k=None if pooled is None else pooled.sigma,
@@ -294,11 +294,27 @@ def combine_replicas(replicas: Sequence[Replica], wanted: int = 1) -> Coexistenc
     )
 
 
+def _disagreement(replicas: Sequence[Replica]) -> list[str]:
+    """Say so when two replicas are further apart than the wandering of their interfaces explains."""
+    means = [float(replica.series_k.mean()) for replica in replicas]
+    errors = [wandering_error([replica.series_k], replica.n_atoms) for replica in replicas]
+    low, high = int(np.argmin(means)), int(np.argmax(means))
+    limit_k = AGREEMENT * float(np.hypot(errors[low], errors[high]))
+    if means[high] - means[low] <= limit_k or low == high:
+        return []
+    return [f"replicas disagree: {means[low]:.0f} to {means[high]:.0f} K, expected within {limit_k:.0f} K"]
+
+
 def _pooled(replicas: Sequence[Replica]) -> tuple[Estimate | None, str | None]:
-    """Mean over coexisting replicas, or why there is none."""
+    """Mean over coexisting replicas, or why there is none.
+
+    Its error is the largest that scatter, autocorrelation and the known wandering of the interfaces give.
+    """
     if not replicas:
         return None, None
+    series = [replica.series_k for replica in replicas]
     try:
-        return mean_with_error(*[replica.series_k for replica in replicas], at_least=2.0), None
+        seen = mean_with_error(*series, at_least=2.0)
     except (ConvergenceError, DataError) as error:
         return None, str(error)
+    return replace(seen, sigma=max(seen.sigma, wandering_error(series, replicas[0].n_atoms))), None

@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 
 from phasecal.errors import ConvergenceError, DataError
 from phasecal.freeenergy.carry import gibbs_helmholtz
-from phasecal.freeenergy.coexistence import GUESS_STEP, MIN_INDEPENDENT
+from phasecal.freeenergy.coexistence import GUESS_STEP
 from phasecal.freeenergy.pinned_runs import PinnedReplica, Reference
 from phasecal.observables.statistics import Estimate, chi_squared, combine, mean_with_error
 from phasecal.units import KB
@@ -56,6 +56,8 @@ MAX_SUPERHEATING = 0.05
 """Relative distance from T_t at which the bias must still hold the interface."""
 SHIFT = 0.08
 """Shift of the solid share at that distance: inside the gate on |⟨Q⟩ − a|, see pinned_runs.MAX_SHIFT."""
+MIN_INDEPENDENT = 8.0
+"""Independent samples of Q, over all replicas, that an accepted result needs."""
 ANCHOR_SHARE = 0.5
 """Share of the crystal's Q at which the interface is pinned. By volume the box is then 0.4 solid (interfaces have more
 order than density): the liquid stays the thicker layer, because a thin one freezes above T_m."""

@@ -38,7 +38,7 @@ def campaign(tmp_path):
 def transition(model_node, codes, campaign):
     def make(**state):
         where = {"phases": ["fcc", "liquid"], "pressure_gpa": 0.0, "guess_k": 1330.0, "label": "test"}
-        where |= {"stages": ["locate", "verification"], "method": "coexistence"} | state
+        where |= {"stages": ["locate", "transition"], "method": "coexistence"} | state
         inputs = {"model": model_node, "code": codes["lmp"], "campaign": orm.Dict(campaign), "state": orm.Dict(where)}
         chain = instantiate_process(get_manager().get_runner(), TransitionWorkChain, **inputs)
         chain.submitted = []

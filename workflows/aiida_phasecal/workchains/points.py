@@ -29,7 +29,7 @@ def collect_points(model, **transitions):
 class BoundaryPointsWorkChain(WorkChain):
     """Measure every boundary of a campaign at every pressure for one model."""
 
-    STAGES: tuple[str, ...] = ("locate", "verification")
+    STAGES: tuple[str, ...] = ("locate", "transition")
 
     @classmethod
     def define(cls, spec) -> None:
