@@ -7,7 +7,8 @@ value is wrong (see :mod:`phasecal.campaign.load`).
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from collections import Counter
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -99,3 +100,13 @@ Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 """A word usable as a file name and as a label in the database."""
+
+_Item = TypeVar("_Item")
+
+
+def unique(items: list[_Item]) -> list[_Item]:
+    """Reject a list that holds an item twice."""
+    repeated = [item for item, count in Counter(map(str, items)).items() if count > 1]
+    if repeated:
+        raise fault(f"{repeated[0]} appears twice", "every entry once")
+    return items

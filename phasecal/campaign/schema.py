@@ -7,9 +7,8 @@ checked here as well, with the help of :class:`Context`, so that one pass finds 
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from ase.data import chemical_symbols
 from pydantic import (
@@ -23,23 +22,13 @@ from pydantic import (
     model_validator,
 )
 
-from phasecal.campaign.context import TASKS_WITH_TARGETS, Context, context_of
-from phasecal.campaign.fields import Length, Name, Pressure, Section, Temperature, Text, fault
+from phasecal.campaign.boundary import Boundary
+from phasecal.campaign.context import Context, context_of
+from phasecal.campaign.fields import Length, Name, Section, Temperature, Text, fault, unique
 from phasecal.campaign.lj import PLACEHOLDER, LennardJones, lattice_parameter
-from phasecal.campaign.methods import METHODS, NEED_A_MELT, default_method
 from phasecal.campaign.protocols import NAMES, Protocol, merge, protocol_numbers
 from phasecal.errors import InputError
 from phasecal.structures.crystals import PROTOTYPES, crystal
-
-_Item = TypeVar("_Item")
-
-
-def _unique(items: list[_Item]) -> list[_Item]:
-    """Reject a list that holds an item twice."""
-    repeated = [item for item, count in Counter(map(str, items)).items() if count > 1]
-    if repeated:
-        raise fault(f"{repeated[0]} appears twice", "every entry once")
-    return items
 
 
 class Train(Section):
@@ -171,115 +160,6 @@ class Phase(Section):
         return data if density is None else {**data, "a": lattice_parameter(data, density)}
 
 
-class Target(Section):
-    """An experimental point of a boundary."""
-
-    pressure: Pressure = Field(
-        serialization_alias="pressure_gpa", description="a pressure with its unit, such as 0 GPa"
-    )
-    temperature: Temperature = Field(
-        serialization_alias="temperature_k", description="a temperature above 0 K, such as 1357.77 K"
-    )
-    sigma: Temperature = Field(
-        serialization_alias="sigma_k",
-        description="the standard uncertainty of the temperature, above 0 K, such as 0.5 K",
-    )
-    source: Text = Field(description='where the value comes from, such as "SGTE, Dinsdale 1991"')
-
-
-class Boundary(Section):
-    """Two phases and where they meet: in experiment (targets) or where it shall be computed (pressures)."""
-
-    phases: list[str] = Field(
-        min_length=2, max_length=2, description="two phases, low-temperature first, such as [fcc, liquid]"
-    )
-    guess: Temperature | None = Field(
-        None, serialization_alias="guess_k", description="a temperature above 0 K, such as 1200 K"
-    )
-    pressures: Annotated[list[Pressure], AfterValidator(_unique)] = Field(
-        [], serialization_alias="pressures_gpa", description="a list of pressures, such as [0 GPa, 5 GPa]"
-    )
-    anchors: Annotated[list[Pressure], AfterValidator(_unique)] = Field(
-        [],
-        serialization_alias="anchors_gpa",
-        description="those pressures where a phase diagram measures the boundary itself, such as [0 GPa, 20 GPa]",
-    )
-    method: Literal[METHODS] | None = Field(  # type: ignore[valid-type]  # a tuple of names
-        None, validate_default=True, description=f"how the boundary is measured: one of {', '.join(METHODS)}"
-    )
-    verify: Literal[METHODS] | None = Field(  # type: ignore[valid-type]
-        None, validate_default=True, description=f"how a verification measures: one of {', '.join(METHODS)}"
-    )
-    targets: list[Target] = Field([], validate_default=True, description="a list of targets, each a mapping")
-
-    @field_validator("phases")
-    @classmethod
-    def _two_phases_that_meet(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        """Both phases exist and have the same composition; a melt is the high-temperature phase."""
-        context = context_of(info)
-        unknown = [name for name in value if name not in context.phases]
-        if unknown:
-            raise fault(f"unknown phase {unknown[0]!r}", f"two of {', '.join(context.phases)}")
-        if value[0] == value[1]:
-            raise fault("the same phase twice", "two different phases, low-temperature first")
-        if not all(context.phases[name] for name in value):
-            return value  # a phase that is not understood is an error of its own
-        melts = [context.is_melt(name) for name in value]
-        if melts == [True, False]:
-            raise fault("wrong order", f"the low-temperature phase first: [{value[1]}, {value[0]}]")
-        if melts == [True, True]:
-            raise fault("two melts", "a crystal and a melt, or two crystals")
-        compositions = [context.composition(name) for name in value]
-        if None not in compositions and compositions[0] != compositions[1]:
-            raise fault("different compositions", "phases of the same composition")
-        return value
-
-    @field_validator("method", "verify")
-    @classmethod
-    def _fits_the_phases(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """Fill in the method of the kind of boundary; interfaces are for melting only."""
-        phases = info.data.get("phases", [])
-        context = context_of(info)
-        melting = any(context.is_melt(name) for name in phases)
-        if value is None:
-            if info.field_name == "verify" and info.data.get("method") is not None:
-                return str(info.data["method"])
-            return default_method(melting)
-        if phases and not melting and value in NEED_A_MELT:
-            raise fault("needs a melt", f"{default_method(False)}, for two crystals")
-        return value
-
-    @field_validator("anchors")
-    @classmethod
-    def _among_the_pressures(cls, value: list[float], info: ValidationInfo) -> list[float]:
-        """A boundary is measured at pressures of its line."""
-        pressures = info.data.get("pressures", [])
-        beyond = [pressure for pressure in value if pressure not in pressures]
-        if beyond:
-            raise fault(f"{beyond[0]:g} GPa is not among the pressures", "some of the pressures")
-        return value
-
-    @field_validator("targets")
-    @classmethod
-    def _targets_where_needed(cls, value: list[Target], info: ValidationInfo) -> list[Target]:
-        """Some tasks compare with experiment; there is one target per pressure."""
-        task = context_of(info).task
-        if not value and task in TASKS_WITH_TARGETS:
-            raise fault(f"no targets, but the task {task} needs them", "a list with at least one target")
-        _unique([f"{target.pressure:g} GPa" for target in value])
-        return value
-
-    @model_validator(mode="after")
-    def _search_can_start(self, info: ValidationInfo) -> Boundary:
-        """Every state to compute has a pressure and a temperature at which the search starts."""
-        if not (self.pressures or self.targets):
-            raise fault("neither pressures nor targets", "pressures such as [0 GPa], or targets")
-        known = {target.pressure for target in self.targets}
-        if self.guess is None and not known.issuperset(self.pressures):
-            raise fault("no guess, and no target at every pressure", "a guess such as 1200 K")
-        return self
-
-
 class Resources(Section):
     """Where jobs run."""
 
@@ -304,7 +184,7 @@ class Campaign(Section):
     ] = Field(description="a mapping with family, source and train")
     phases: dict[Name, Phase] = Field(min_length=1, description="a mapping from names to phases")
     boundaries: list[Boundary] = Field(min_length=1, description="a list of boundaries, each a mapping")
-    protect: Annotated[list[str], AfterValidator(_unique)] | None = Field(
+    protect: Annotated[list[str], AfterValidator(unique)] | None = Field(
         None, description="a list of phases and prototypes, such as [fcc, bcc, hcp]"
     )
     tolerance: Temperature = Field(
@@ -328,7 +208,7 @@ class Campaign(Section):
     @classmethod
     def _each_boundary_once(cls, value: list[Boundary]) -> list[Boundary]:
         """Two entries for the same phases would be measured twice."""
-        _unique(["–".join(boundary.phases) for boundary in value])
+        unique(["–".join(boundary.phases) for boundary in value])
         return value
 
     @field_validator("protect")

@@ -193,7 +193,7 @@ def test_a_real_chain_measures_or_says_why_not(codes, model_node, monkeypatch):
     block = {
         "n_lateral": 3,
         "n_normal": 8,
-        "relax_steps": 600,
+        "relax_steps": 3000,
         "melt_steps": 600,
         "cool_steps": 300,
         "settle_steps": 300,

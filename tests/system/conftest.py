@@ -76,6 +76,8 @@ class Installation:
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory):
     """An initialised installation with a running daemon."""
+    # Tests that run in the background of a shell ignore SIGINT, and so would every command; a user's terminal does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = tmp_path_factory.mktemp("installation")
     made = Installation(folder)
     made.run("phasecal", "init")
