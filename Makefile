@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: export AIIDA_PATH := $(CURDIR)
 demo: export PATH := $(CURDIR)/$(BIN):$(PATH)
-demo: env ## Calibrate copper, with the record in .aiida of this folder (about 10 minutes)
+demo: env ## Calibrate copper, with the record in .aiida of this folder (about 15 minutes)
 	phasecal init
 	phasecal launch $(CAMPAIGN) --protocol $(PROTOCOL) --wait
 	pk=$$(phasecal query --json | python -c 'import json, sys; print(json.load(sys.stdin)[0]["pk"])')
