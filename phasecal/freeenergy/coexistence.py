@@ -295,14 +295,16 @@ def combine_replicas(replicas: Sequence[Replica], wanted: int = 1) -> Coexistenc
 
 
 def _disagreement(replicas: Sequence[Replica]) -> list[str]:
-    """Say so when two replicas are further apart than the wandering of their interfaces explains."""
+    """Say so when two replicas are further apart than the wandering of their interfaces explains.
+
+    All replicas together tell the relaxation time; a single one tells it too badly to be judged by.
+    """
     means = [float(replica.series_k.mean()) for replica in replicas]
-    errors = [wandering_error([replica.series_k], replica.n_atoms) for replica in replicas]
-    low, high = int(np.argmin(means)), int(np.argmax(means))
-    limit_k = AGREEMENT * float(np.hypot(errors[low], errors[high]))
-    if means[high] - means[low] <= limit_k or low == high:
+    error_k = wandering_error([replica.series_k for replica in replicas], replicas[0].n_atoms) * len(replicas) ** 0.5
+    limit_k = AGREEMENT * 2**0.5 * error_k
+    if max(means) - min(means) <= limit_k:
         return []
-    return [f"replicas disagree: {means[low]:.0f} to {means[high]:.0f} K, expected within {limit_k:.0f} K"]
+    return [f"replicas disagree: {min(means):.0f} to {max(means):.0f} K, expected within {limit_k:.0f} K"]
 
 
 def _pooled(replicas: Sequence[Replica]) -> tuple[Estimate | None, str | None]:
