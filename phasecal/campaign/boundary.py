@@ -47,7 +47,7 @@ class Boundary(Section):
     method: Literal[METHODS] | None = Field(  # type: ignore[valid-type]  # a tuple of names
         None, validate_default=True, description=f"how the boundary is measured: one of {', '.join(METHODS)}"
     )
-    verify: Literal[METHODS] | None = Field(  # type: ignore[valid-type]
+    verify: Literal[METHODS] | None = Field(  # type: ignore[valid-type]  # a tuple of names
         None, validate_default=True, description=f"how a verification measures: one of {', '.join(METHODS)}"
     )
     targets: list[Target] = Field([], validate_default=True, description="a list of targets, each a mapping")

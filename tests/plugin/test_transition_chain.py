@@ -24,7 +24,7 @@ boundaries:
   - {phases: [fcc, liquid], pressures: [0 GPa], guess: 1330 K, method: pinning, verify: coexistence}
   - {phases: [fcc, bcc], pressures: [0 GPa], guess: 900 K}
 protocol: fast
-"""  # noqa: E501
+"""  # noqa: E501  # a line of YAML
 
 
 @pytest.fixture
