@@ -4,9 +4,9 @@ Without a thermostat a two-phase box settles at T_m by itself: when it is too ho
 it (Morris, Wang, Ho & Chan, Phys. Rev. B 49, 3109 (1994); here in NPH with only the box length along the
 growth direction free). Temperature then fluctuates slowly around T_m as the interfaces wander. What is averaged is
 the temperature of 3N − 3 degrees of freedom, corrected for the finite time step. Replicas, started above and below,
-are pooled: their autocorrelation around the common mean gives the error, so replicas that disagree widen it and leave
-few independent samples. Nothing that could be used is thrown away when a result is not good enough yet: repeating runs
-until two happen to agree would select them, so more replicas are added instead.
+are pooled; the error of their mean is what scatter and autocorrelation around it show, and at least what the wandering
+of the interfaces makes (freeenergy/wandering.py). Nothing that could be used is thrown away when a result is not good
+enough yet: repeating runs until two happen to agree would select them, so more replicas are added instead.
 
 A run is only as good as its two phases: the in-plane order of the seed crystal along z must show both phases in
 every frame, the solid must be free of lateral stress, and the enthalpy must be conserved. Otherwise it is rejected
@@ -19,11 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from phasecal.engines.lammps.coexistence import CoexistenceTask
 from phasecal.engines.lammps.kinds import validate_task
@@ -40,34 +39,25 @@ from phasecal.observables.ensemble import (
     wrong_degrees_of_freedom,
 )
 from phasecal.observables.order import bragg_vectors, solid_fraction
+from phasecal.observables.slab import Outcome, Slab, judge_slab, strained
 from phasecal.observables.statistics import Estimate, chi_squared, mean_with_error
 from phasecal.sample import Sample
 from phasecal.structures.crystals import crystal, two_phase_repeats
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
-SOLID_WINDOW = (0.14, 0.68)
-"""Solid fraction by in-plane order at which both layers are thick enough, in every frame: a thin liquid freezes above
-T_m. By the bond order of the atoms the crystal fills 0.07 more (docs/adr/0014): 0.2 to 0.7 of the box."""
 DISCARD_STEPS = 1786
 DISCARD_SHARE = 0.1
 """The larger of 1786 steps (5 ps for Cu) and a tenth of the run is left out: the heat flow after setting the box up."""
-MAX_STRESS = 0.0692
-"""Largest difference of normal stresses, (p_xx + p_yy)/2 − p_zz, that is allowed beyond 2σ, in kT per atomic volume:
-0.1 GPa for Cu at 1350 K and 12.9 Å³. The stress of the two interfaces is part of it, and a strained crystal melts lower
-only by some 0.1 K at 0.1 GPa (docs/adr/0009)."""
-MEDIAN_FRAMES = 5
-"""Frames over which the solid fraction is smoothed (running median) before it is judged: single frames are noisy."""
 MAX_DRIFT = 0.0172
 """Largest drift of the conserved enthalpy per atom over the run, in kT: 2 meV for Cu at 1350 K, 1.5 % of the box frozen
 or melted by the integrator."""
 AGREEMENT = 3.0
 """How far apart, in combined standard errors, replicas may be."""
+RELAX_NEARER = "relax the crystal at a temperature closer to the one found"
 GUESS_STEP = 0.04
 GUESS_STEP_AT_ONCE = 0.1
 """How far beyond the temperature at which the slab was lost the next guess goes; further when it was lost at once,
 during setup. A slab survives starts within some 10 % of T_m, which its latent heat makes up for."""
-
-Outcome = Literal["coexisting", "melted", "frozen"]
 
 
 @dataclass(frozen=True)
@@ -180,7 +170,8 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
     box = two_phase_repeats(cell, checked.n_lateral, checked.n_normal)
     fraction = solid_fraction(sample, bragg_vectors(cell, box, in_plane=True)).fraction
     time_ps = sample.steps * checked.timestep_fs / 1000
-    outcome, lost, guess_k = _outcome(fraction, time_ps, thermo, checked)
+    slab = judge_slab(fraction, time_ps)
+    guess_k = _next_guess(slab, time_ps, thermo, checked)
 
     discard = max(DISCARD_STEPS, DISCARD_SHARE * checked.production_steps)
     kept = thermo["step"] >= discard
@@ -192,15 +183,15 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
     blown_up = not_finite(thermo)
     drift_ev = None if blown_up else _drift_ev(thermo, checked.pressure_gpa, sample.n_atoms)
     drifting = _drifting(drift_ev, KB * checked.temperature_k)
-    reasons = [lost, blown_up, wrong_degrees_of_freedom(thermo, sample.n_atoms), drifting]
-    if outcome == "coexisting":
+    reasons = [slab.rejection, blown_up, wrong_degrees_of_freedom(thermo, sample.n_atoms), drifting]
+    if slab.outcome == "coexisting":
         scale_gpa = thermal_pressure_gpa(checked.temperature_k, float(thermo["volume"].mean()) / sample.n_atoms)
         tolerance_gpa = PRESSURE_TOLERANCE * scale_gpa
         off_pressure = off_target("p_zz", pressure, checked.pressure_gpa, tolerance_gpa, "GPa")
-        reasons += [off_pressure, stress_missing, _stressed(stress, MAX_STRESS * scale_gpa)]
+        reasons += [off_pressure, stress_missing, strained(stress, scale_gpa, RELAX_NEARER)]
     return Replica(
-        outcome=outcome,
-        temperature_k=average("temperature", series_k)[0] if outcome == "coexisting" else None,
+        outcome=slab.outcome,
+        temperature_k=average("temperature", series_k)[0] if slab.outcome == "coexisting" else None,
         series_k=series_k,
         solid_fraction=fraction,
         time_ps=time_ps,
@@ -213,27 +204,16 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
     )
 
 
-def _outcome(
-    fraction: NDArray[np.float64], time_ps: NDArray[np.float64], thermo: Thermo, task: CoexistenceTask
-) -> tuple[Outcome, str | None, float]:
-    """What became of the slab, why it cannot be used, and a better temperature to start from (K)."""
-    low, high = SOLID_WINDOW
-    fraction = median_filter(fraction, MEDIAN_FRAMES, mode="nearest")
-    outside = np.nonzero((fraction < low) | (fraction > high))[0]
-    if not len(outside):
-        kept = thermo["temp"][len(thermo["temp"]) // 4 :]
-        return "coexisting", None, float(np.mean(kept))
-    first = int(outside[0])
-    outcome: Outcome = "melted" if fraction[first] < low else "frozen"
-    direction = -1.0 if outcome == "melted" else 1.0
-    steps = time_ps[first] * 1000 / task.timestep_fs
+def _next_guess(slab: Slab, time_ps: NDArray[np.float64], thermo: Thermo, task: CoexistenceTask) -> float:
+    """A better temperature to start from, K: where the box settled, or beyond where a phase was lost."""
+    if slab.first is None:
+        return float(np.mean(thermo["temp"][len(thermo["temp"]) // 4 :]))
+    direction = -1.0 if slab.outcome == "melted" else 1.0
+    if slab.first == 0:
+        return task.start_temperature_k * (1 + direction * GUESS_STEP_AT_ONCE)
+    steps = time_ps[slab.first] * 1000 / task.timestep_fs
     approach = (thermo["step"] <= steps) & (thermo["step"] >= 0.75 * steps)
-    if first:
-        guess_k = float(np.mean(thermo["temp"][approach])) * (1 + direction * GUESS_STEP)
-    else:
-        guess_k = task.start_temperature_k * (1 + direction * GUESS_STEP_AT_ONCE)
-    where = f"solid fraction {fraction[first]:.2f} at {time_ps[first]:.1f} ps"
-    return outcome, f"the slab {outcome}: {where}, expected {low} to {high}", guess_k
+    return float(np.mean(thermo["temp"][approach])) * (1 + direction * GUESS_STEP)
 
 
 def _drift_ev(thermo: Thermo, pressure_gpa: float, n_atoms: int) -> float:
@@ -248,16 +228,6 @@ def _drifting(drift_ev: float | None, kt_ev: float) -> str | None:
     if drift_ev is None or abs(drift_ev) <= MAX_DRIFT * kt_ev:
         return None
     return f"the enthalpy drifts by {1e3 * drift_ev:.2g} meV/atom; shorten the time step"
-
-
-def _stressed(stress: Estimate | None, limit_gpa: float) -> str | None:
-    """Say so when the crystal is strained sideways: x and y were fixed at the wrong temperature."""
-    if stress is None or abs(stress.value) - 2 * stress.sigma <= limit_gpa:
-        return None
-    return (
-        f"not hydrostatic: (p_xx + p_yy)/2 − p_zz = {stress.value:.3f} ± {stress.sigma:.3f} GPa, expected within "
-        f"{limit_gpa:.2g}; relax the crystal at a temperature closer to the one found"
-    )
 
 
 def combine_replicas(replicas: Sequence[Replica], wanted: int = 1) -> CoexistenceResult:

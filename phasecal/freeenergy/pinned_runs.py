@@ -14,19 +14,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.pinning import PinningTask
 from phasecal.errors import ConvergenceError, DataError, InputError
-from phasecal.freeenergy.coexistence import (
-    DISCARD_SHARE,
-    DISCARD_STEPS,
-    MAX_STRESS,
-    MEDIAN_FRAMES,
-    SOLID_WINDOW,
-    Outcome,
-)
+from phasecal.freeenergy.coexistence import DISCARD_SHARE, DISCARD_STEPS
 from phasecal.observables.bulk import MAX_LIQUID_ORDER, MAX_LIQUID_Q6, MIN_SOLID_ORDER, TEMPERATURE_TOLERANCE
 from phasecal.observables.ensemble import (
     PRESSURE_TOLERANCE,
@@ -39,6 +31,7 @@ from phasecal.observables.ensemble import (
     wrong_degrees_of_freedom,
 )
 from phasecal.observables.order import bragg_order, bragg_vectors, global_q6, solid_fraction
+from phasecal.observables.slab import Outcome, judge_slab, strained
 from phasecal.observables.statistics import Estimate, mean_with_error
 from phasecal.sample import Sample
 from phasecal.structures.crystals import crystal
@@ -52,6 +45,7 @@ SHARE_WINDOW = (0.2, 0.8)
 MAX_DISAGREEMENT = 0.15
 """How far apart, beyond 2σ, the solid shares by order, volume and enthalpy may be. The interfaces, two of some 5 Å in
 60 Å, count differently in the three; a layer that is not what Q takes it for makes a difference of about 0.5."""
+RELAX_LONGER = "relax the crystal for longer"
 MAX_EDGE_MISMATCH = 1e-6
 """Largest relative difference of lateral edges between a box and its references: they are copied, not measured."""
 
@@ -170,7 +164,7 @@ def analyse_reference(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -
     reasons += [reason for _, reason in averages.values()]
     stress = _stress(thermo, kept)
     if checked.role == "solid":
-        reasons.append(_stressed(stress, MAX_STRESS * _thermal_pressure(thermo, checked, sample.n_atoms)))
+        reasons.append(strained(stress, _thermal_pressure(thermo, checked, sample.n_atoms), RELAX_LONGER))
     return Reference(
         role=checked.role,
         **{name: value for name, (value, _) in averages.items()},
@@ -206,17 +200,17 @@ def analyse_pinned(
     vectors = bragg_vectors(crystal(checked.structure), checked.box_repeats, in_plane=True)
     fraction = solid_fraction(sample, vectors).fraction
     time_ps = sample.steps * checked.timestep_fs / 1000
-    outcome, lost = _outcome(fraction, time_ps)
+    slab = judge_slab(fraction, time_ps)
     field_ev = checked.kappa_ev * (thermo["q"] - checked.anchor)[kept]
     field, no_field = average("Q", field_ev)
     shares = _shares(thermo, kept, checked, solid, liquid)
     stress = _stress(thermo, kept)
-    reasons = [lost, no_field, _not_pinned(field, checked, solid), *_wrong_shares(shares)]
+    reasons = [slab.rejection, no_field, _not_pinned(field, checked, solid), *_wrong_shares(shares)]
     reasons += _ensemble_reasons(thermo, kept, checked, sample.n_atoms)
-    if outcome == "coexisting":
-        reasons.append(_stressed(stress, MAX_STRESS * _thermal_pressure(thermo, checked, sample.n_atoms)))
+    if slab.outcome == "coexisting":
+        reasons.append(strained(stress, _thermal_pressure(thermo, checked, sample.n_atoms), RELAX_LONGER))
     return PinnedReplica(
-        outcome=outcome,
+        outcome=slab.outcome,
         field_ev=field_ev,
         field_variance=checked.kappa_ev * KB * checked.temperature_k,
         field=field,
@@ -288,16 +282,6 @@ def _thermal_pressure(thermo: Thermo, task: PinningTask, n_atoms: int) -> float:
     return thermal_pressure_gpa(task.temperature_k, float(thermo["volume"].mean()) / n_atoms)
 
 
-def _stressed(stress: Estimate | None, limit_gpa: float) -> str | None:
-    """Say so when the crystal is strained sideways: its chemical potential is then not that at the pressure."""
-    if stress is None or abs(stress.value) - 2 * stress.sigma <= limit_gpa:
-        return None
-    return (
-        f"not hydrostatic: (p_xx + p_yy)/2 − p_zz = {stress.value:.3f} ± {stress.sigma:.3f} GPa, expected within "
-        f"{limit_gpa:.2g}; relax the crystal for longer"
-    )
-
-
 def _lost_reference(sample: Sample, task: PinningTask) -> str | None:
     """Say so when a frame of a reference is not the phase it stands for."""
     order = bragg_order(sample, bragg_vectors(crystal(task.structure), task.box_repeats))
@@ -324,19 +308,6 @@ def _same_box(sample: Sample, thermo: Thermo, solid: Reference, liquid: Referenc
             raise DataError(f"the {role} reference has {reference.n_atoms} atoms, the box {sample.n_atoms}")
         if np.abs(edges / np.array(reference.lateral_a) - 1).max() > MAX_EDGE_MISMATCH:
             raise DataError(f"the {role} reference has edges {reference.lateral_a} Å, the box {edges.tolist()} Å")
-
-
-def _outcome(fraction: NDArray[np.float64], time_ps: NDArray[np.float64]) -> tuple[Outcome, str | None]:
-    """What became of the slab, and why it cannot be used."""
-    low, high = SOLID_WINDOW
-    smooth = median_filter(fraction, MEDIAN_FRAMES, mode="nearest")
-    outside = np.nonzero((smooth < low) | (smooth > high))[0]
-    if not len(outside):
-        return "coexisting", None
-    first = int(outside[0])
-    outcome: Outcome = "melted" if smooth[first] < low else "frozen"
-    where = f"solid fraction {smooth[first]:.2f} at {time_ps[first]:.1f} ps"
-    return outcome, f"the slab {outcome}: {where}, expected {low} to {high}"
 
 
 def _not_pinned(field: Estimate | None, task: PinningTask, solid: Reference) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from phasecal.freeenergy.coexistence import SOLID_WINDOW
+from phasecal.observables.slab import SOLID_WINDOW
 from phasecal.report import style
 from phasecal.report.checks import estimate
 from phasecal.report.data import Anchor, Replica, ReportData, Series
