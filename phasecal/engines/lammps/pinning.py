@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from phasecal.engines.lammps.coexistence import SLOW_BAROSTAT_STEPS, n_solid
-from phasecal.engines.lammps.task import Kelvin, MdTask, Parameters, PositiveSteps, sub_seeds
+from phasecal.engines.lammps.task import Parameters
+from phasecal.engines.lammps.two_phase import SLOW_BAROSTAT_STEPS, TwoPhaseTask
 from phasecal.observables.order import bragg_vectors
-from phasecal.structures.crystals import CUBIC, crystal, two_phase_cell, two_phase_repeats
+from phasecal.structures.crystals import crystal, two_phase_repeats
 
 SLOW_THERMOSTAT_STEPS = 1000
 """Time constant of the thermostat in steps (2.8 ps for Cu) while there is an interface, which it must not drive. The
@@ -27,32 +26,22 @@ references, which have none, keep the fast one: with the slow one their energy t
 Edge = Annotated[float, Field(gt=1.0, le=1e5, allow_inf_nan=False)]
 
 
-class PinningTask(MdTask):
+class PinningTask(TwoPhaseTask):
     """A pinned two-phase box, or one of its bulk references, with x and y fixed and z under pressure."""
 
     columns: ClassVar[Mapping[str, str]] = {"f_bias[3]": "q"}
 
     kind: Literal["pinning"]
     role: Literal["two-phase", "solid", "liquid"]
-    phases: Annotated[list[str], Field(min_length=2, max_length=2)]
-    n_lateral: Annotated[int, Field(ge=2, le=1000)]
-    n_normal: Annotated[int, Field(ge=4, le=10000)]
     lateral_a: Annotated[list[Edge], Field(min_length=2, max_length=2)] | None
     kappa_ev: Annotated[float, Field(ge=0.0, le=1e6, allow_inf_nan=False)]
     anchor: Annotated[float, Field(ge=0.0, le=1e6, allow_inf_nan=False)]
-    melt_temperature_k: Kelvin
-    relax_steps: Annotated[int, Field(ge=2)]
-    melt_steps: PositiveSteps
-    cool_steps: PositiveSteps
-    settle_steps: PositiveSteps
 
     @model_validator(mode="after")
     def _biased_where_it_must_be(self) -> PinningTask:
         """Two phases are held by a bias in a box whose lateral edges are given; references are free."""
         if self.melt_temperature_k <= self.temperature_k:
             raise ValueError("melt_temperature_k must be above temperature_k")
-        if self.phases[0] == self.phases[1]:
-            raise ValueError(f"phases must differ, got {self.phases}")
         if self.role == "two-phase" and not (self.kappa_ev > 0 and self.anchor > 0):
             raise ValueError("role two-phase: needs kappa_ev and anchor above 0")
         if self.role != "two-phase" and self.kappa_ev:
@@ -77,38 +66,23 @@ class PinningTask(MdTask):
         vector: NDArray[np.int64] = bragg_vectors(crystal(self.structure), self.box_repeats, in_plane=True)[0]
         return vector
 
-    def start_configuration(self) -> Atoms:
-        """Build the crystal, sorted along z: the part that stays solid first."""
-        atoms = two_phase_cell(crystal(self.structure), self.n_lateral, self.n_normal)
-        return atoms[np.argsort(atoms.positions[:, 2].round(6), kind="stable")]
-
     def parameters(self) -> Parameters:
-        """Return the variables of ``pinning.in``; cubic crystals relax isotropically, others edge by edge."""
+        """Return the variables of ``pinning.in``."""
         common = super().parameters()
         timestep_ps = float(common["timestep_ps"])
         pinned = self.role == "two-phase"
-        seeds = sub_seeds(self.seed, 3)
-        box = self.start_configuration()
+        n_atoms = len(self.start_configuration())
         lateral = self.lateral_a or [0.0, 0.0]
         wave = self.wave_vector.tolist()
         return common | {
-            "barostat": "iso" if self.structure["prototype"] in CUBIC else "aniso",
             "tdamp_production_ps": SLOW_THERMOSTAT_STEPS * timestep_ps if pinned else common["tdamp_ps"],
             "pdamp_production_ps": SLOW_BAROSTAT_STEPS * timestep_ps if pinned else common["pdamp_ps"],
-            "n_solid": {"two-phase": n_solid(box), "solid": len(box), "liquid": 0}[self.role],
-            "n_atoms": len(box),
+            "n_solid": {"two-phase": common["n_solid"], "solid": n_atoms, "liquid": 0}[self.role],
+            "n_atoms": n_atoms,
             "lateral_x": lateral[0],
             "lateral_y": lateral[1],
             "wave_x": wave[0],
             "wave_y": wave[1],
             "kappa": self.kappa_ev,
             "anchor": self.anchor,
-            "melt_temperature": self.melt_temperature_k,
-            "relax_half": self.relax_steps // 2,
-            "melt_steps": self.melt_steps,
-            "cool_steps": self.cool_steps,
-            "settle_steps": self.settle_steps,
-            "seed_solid": seeds[0],
-            "seed_liquid": seeds[1],
-            "seed_settle": seeds[2],
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiida import orm
 
+from aiida_phasecal.data.model import ModelData
 from phasecal.engines import lammps
 
 
@@ -29,6 +30,14 @@ def add_options_input(spec) -> None:
         validator=validate_options,
         help="Options of every job: resources, max_wallclock_seconds (s), queue_name, account, prepend_text, withmpi.",
     )
+
+
+def add_measurement_inputs(spec) -> None:
+    """Declare what every chain that measures something of a campaign's model takes."""
+    spec.input("model", valid_type=ModelData, help="The potential.")
+    spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
+    spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
+    add_options_input(spec)
 
 
 def md_inputs(chain, task: dict) -> dict:

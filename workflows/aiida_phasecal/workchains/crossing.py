@@ -5,8 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
-from aiida_phasecal.data.model import ModelData
-from aiida_phasecal.workchains.common import add_options_input, failure
+from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.free_energy import FreeEnergyWorkChain
 from phasecal.errors import DataError, PhaseError
 from phasecal.freeenergy.crossing import Curve, crossing, next_guess
@@ -58,13 +57,10 @@ class CrossingWorkChain(WorkChain):
     def define(cls, spec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("model", valid_type=ModelData, help="The potential.")
-        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
-        spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
+        add_measurement_inputs(spec)
         spec.input(
             "state", valid_type=orm.Dict, help="`phases` (low, high temperature), `pressure_gpa`, `guess_k`, `label`."
         )
-        add_options_input(spec)
         spec.outline(cls.setup, while_(cls.should_run_attempt)(cls.run_phases, cls.inspect_phases), cls.results)
         spec.output("anchor", valid_type=orm.Dict, help="T ± σ (K), ΔH, dissipation, seeds, model hash.")
         spec.exit_code(401, "ERROR_PHASE_FAILED", message="A free energy could not be measured: {message}")

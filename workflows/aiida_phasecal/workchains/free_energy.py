@@ -5,9 +5,8 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction
 
-from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.workchains.analysis import analyse_bulk_run, thermo_of
-from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs
+from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from phasecal.campaign.free_energy_tasks import cell_task, sweep_tasks, switching_tasks
 from phasecal.freeenergy.absolute import cell_and_springs, free_energy_result
@@ -54,16 +53,13 @@ class FreeEnergyWorkChain(WorkChain):
     def define(cls, spec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("model", valid_type=ModelData, help="The potential.")
-        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
-        spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
+        add_measurement_inputs(spec)
         spec.input(
             "state",
             valid_type=orm.Dict,
             validator=validate_state,
             help="`phase`, `temperature_k`, `pressure_gpa`, `label`; `end_temperature_k` (K) for the isobar to there.",
         )
-        add_options_input(spec)
         spec.outline(cls.run_cell, cls.inspect_cell, cls.run_paths, cls.inspect_paths)
         spec.output("properties", valid_type=orm.Dict, required=False, help="Averages of the bulk run (eV, Å³, K).")
         spec.output("cell", valid_type=orm.Dict, required=False, help="Edges (Å) and springs (eV/Å²).")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
-from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
-from aiida_phasecal.workchains.common import add_options_input, failure
+from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
@@ -69,10 +68,7 @@ class PhaseDiagramWorkChain(WorkChain):
     def define(cls, spec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("model", valid_type=ModelData, help="The model to measure.")
-        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
-        spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
-        add_options_input(spec)
+        add_measurement_inputs(spec)
         spec.outline(
             cls.setup, while_(cls.should_go_on)(cls.run_next, cls.inspect_anchors, cls.inspect_samples), cls.results
         )

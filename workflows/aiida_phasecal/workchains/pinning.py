@@ -5,9 +5,8 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
-from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.workchains.analysis import thermo_of
-from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs
+from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from phasecal.campaign.pinning_tasks import check_phases, pinned_tasks, reference_task
 from phasecal.errors import DataError, InputError
@@ -92,15 +91,12 @@ class PinningWorkChain(WorkChain):
     def define(cls, spec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("model", valid_type=ModelData, help="The potential.")
-        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
-        spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
+        add_measurement_inputs(spec)
         spec.input(
             "state",
             valid_type=orm.Dict,
             help="`phases` (solid, liquid), `pressure_gpa`, `temperature_k` where ΔG is measured first, `label`.",
         )
-        add_options_input(spec)
         spec.outline(
             cls.setup,
             while_(cls.should_run_attempt)(cls.run_solid, cls.run_liquid, cls.run_replicas, cls.inspect_replicas),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction
 
-from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
-from aiida_phasecal.workchains.common import add_options_input, failure
+from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from phasecal.calibration.targets import states_of
 
@@ -35,10 +34,7 @@ class BoundaryPointsWorkChain(WorkChain):
     def define(cls, spec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("model", valid_type=ModelData, help="The model to measure.")
-        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
-        spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
-        add_options_input(spec)
+        add_measurement_inputs(spec)
         spec.outline(cls.run_transitions, cls.inspect_transitions)
         spec.output("phase_diagram", valid_type=PhaseDiagramData, help="Boundary points, with intervals.")
         spec.output_namespace("transitions", valid_type=orm.Dict, help="T ± σ, ΔH, ΔS, ΔV per state: `state_0`, …")

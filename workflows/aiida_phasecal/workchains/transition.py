@@ -5,11 +5,10 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, if_
 
-from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains.analysis import collect_transition
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
-from aiida_phasecal.workchains.common import add_options_input, failure
+from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.crossing import CrossingWorkChain
 from aiida_phasecal.workchains.pinning import PinningWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
@@ -30,16 +29,13 @@ class TransitionWorkChain(WorkChain):
     def define(cls, spec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("model", valid_type=ModelData, help="The potential.")
-        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
-        spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
+        add_measurement_inputs(spec)
         spec.input(
             "state",
             valid_type=orm.Dict,
             help="`phases` (low, high temperature), `pressure_gpa`, `guess_k`, `stages` (protocol blocks), `label`, "
             "`method` (see phasecal.campaign.methods).",
         )
-        add_options_input(spec)
         spec.outline(
             cls.setup,
             if_(cls.should_locate)(cls.run_locate, cls.inspect_locate),
