@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from phasecal.engines.lammps.coexistence import CoexistenceTask
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import ConvergenceError, DataError, InputError
-from phasecal.freeenergy.wandering import wandering_error
+from phasecal.freeenergy.wandering import box_fluctuation, wandering_error
 from phasecal.observables.ensemble import (
     PRESSURE_TOLERANCE,
     Thermo,
@@ -52,7 +52,7 @@ MAX_DRIFT = 0.0172
 """Largest drift of the conserved enthalpy per atom over the run, in kT: 2 meV for Cu at 1350 K, 1.5 % of the box frozen
 or melted by the integrator."""
 AGREEMENT = 3.0
-"""How far apart, in combined standard errors, replicas may be."""
+"""How far apart, in standard deviations of their difference, replicas may be."""
 RELAX_NEARER = "relax the crystal at a temperature closer to the one found"
 GUESS_STEP = 0.04
 GUESS_STEP_AT_ONCE = 0.1
@@ -265,16 +265,17 @@ def combine_replicas(replicas: Sequence[Replica], wanted: int = 1) -> Coexistenc
 
 
 def _disagreement(replicas: Sequence[Replica]) -> list[str]:
-    """Say so when two replicas are further apart than the wandering of their interfaces explains.
+    """Say so when two replicas are further apart than the temperature of a box in equilibrium fluctuates.
 
-    All replicas together tell the relaxation time; a single one tells it too badly to be judged by.
+    The bound is physics: means over any time scatter by less than √V. A relaxation time fitted to the runs themselves
+    would be too uncertain for a gate; what it and the scatter of the replicas say is in the interval.
     """
     means = [float(replica.series_k.mean()) for replica in replicas]
-    error_k = wandering_error([replica.series_k for replica in replicas], replicas[0].n_atoms) * len(replicas) ** 0.5
-    limit_k = AGREEMENT * 2**0.5 * error_k
+    limit_k = AGREEMENT * 2**0.5 * box_fluctuation(float(np.mean(means)), replicas[0].n_atoms)
     if max(means) - min(means) <= limit_k:
         return []
-    return [f"replicas disagree: {min(means):.0f} to {max(means):.0f} K, expected within {limit_k:.0f} K"]
+    seen = f"{min(means):.0f} to {max(means):.0f} K"
+    return [f"replicas disagree: {seen}, boxes of this size in equilibrium stay within {limit_k:.0f} K"]
 
 
 def _pooled(replicas: Sequence[Replica]) -> tuple[Estimate | None, str | None]:

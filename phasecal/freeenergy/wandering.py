@@ -38,6 +38,11 @@ TAUS = np.geomspace(0.2, 1000.0, 200)
 FloatArray = NDArray[np.float64]
 
 
+def box_fluctuation(temperature: float, n_atoms: int) -> float:
+    """Return √V, the standard deviation of the temperature of a two-phase box of N atoms in equilibrium."""
+    return float(temperature / (HEAT_CAPACITY_KB * n_atoms) ** 0.5)
+
+
 def wandering_error(series: Sequence[FloatArray], n_atoms: int) -> float:
     """Return the standard error of the mean T of all runs together, in the unit of the series.
 
@@ -49,8 +54,7 @@ def wandering_error(series: Sequence[FloatArray], n_atoms: int) -> float:
     if length < 1:
         return 0.0
     blocks = [one[: len(one) // length * length].reshape(-1, length).mean(axis=1) for one in series]
-    mean = float(np.concatenate(series).mean())
-    variance = mean**2 / (HEAT_CAPACITY_KB * n_atoms)
+    variance = box_fluctuation(float(np.concatenate(series).mean()), n_atoms) ** 2
     increments = [np.concatenate([np.square(b[lag:] - b[:-lag]) for b in blocks]).mean() for lag in LAGS]
     tau = relaxation_time(np.array(increments) / (2 * variance))
     n_blocks = np.array([len(b) for b in blocks])
