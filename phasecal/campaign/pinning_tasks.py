@@ -97,5 +97,5 @@ def _task(
         "thermo_every": block["thermo_every"],
         "sample_every": block["sample_every"],
         "restart_every": campaign["protocol"]["restart_every"],
-        "seed": derive_seed(campaign["seed"], state["label"], "pinning", state["pressure_gpa"], *seed_labels),
+        "seed": derive_seed(campaign["seed"], state["label"], "pinning", *seed_labels),
     }

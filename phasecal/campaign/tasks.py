@@ -7,6 +7,7 @@ resolved.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from phasecal.structures.crystals import CUBIC
@@ -25,6 +26,11 @@ def derive_seed(base: int, *labels: object) -> int:
     """
     text = ":".join(str(label) for label in (base, *labels))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % (MAX_SEED - 1) + 1
+
+
+def state_label(purpose: str, phases: Sequence[str], pressure_gpa: float) -> str:
+    """Return what the seeds of all runs at one boundary and pressure are made from."""
+    return f"{purpose}:{'-'.join(phases)}:{pressure_gpa}"
 
 
 def crystal_of(campaign: Task, phase: str) -> Task:
@@ -94,7 +100,7 @@ def coexistence_parameters(
         "melt_factor": protocol["melt_factor"],
         "restart_every": protocol["restart_every"],
         "seed": campaign["seed"],
-        "label": f"{label}:{pressure_gpa}",
+        "label": label,
         "stages": [{"name": name, **protocol[name]} for name in stages],
     }
 

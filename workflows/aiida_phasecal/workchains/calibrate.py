@@ -13,7 +13,7 @@ from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import reachable_temperature, step_parameters, targets_of
-from phasecal.campaign.tasks import bulk_task, derive_seed
+from phasecal.campaign.tasks import bulk_task, derive_seed, state_label
 
 ROOM_TEMPERATURE_K = 300.0
 PHASE_LOST = SampleWorkChain.exit_codes.ERROR_PHASE_LOST.status
@@ -102,7 +102,7 @@ class CalibrateWorkChain(WorkChain):
                 "pressure_gpa": target["pressure_gpa"],
                 "guess_k": self.ctx.stage[i] if again else target["guess_k"],
                 "stages": ["reanchor"] if again else ["locate", "anchor"],
-                "label": f"anchor:{model.model_hash[:12]}",
+                "label": state_label(f"anchor:{model.model_hash[:12]}", target["phases"], target["pressure_gpa"]),
                 "method": target["method"],
             }
             children[f"anchor_{i}"] = self.submit(

@@ -11,7 +11,7 @@ from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from phasecal.calibration.targets import walks_of
-from phasecal.campaign.tasks import bulk_task, derive_seed
+from phasecal.campaign.tasks import bulk_task, derive_seed, state_label
 from phasecal.freeenergy.diagram import MeasuredBoundary, assemble
 from phasecal.freeenergy.line import Datum, predict
 from phasecal.freeenergy.transition import transition_properties
@@ -115,12 +115,13 @@ class PhaseDiagramWorkChain(WorkChain):
         """Measure the transition at anchors; sample both phases elsewhere."""
         self.ctx.states = self.next_states()
         common = {name: self.inputs[name] for name in ("model", "code", "options")}
-        label = f"diagram:{self.inputs.model.model_hash[:12]}"
+        purpose = f"diagram:{self.inputs.model.model_hash[:12]}"
         children = {}
         for i, state in self.ctx.states:
             where = {"phases": state["phases"], "pressure_gpa": state["pressure_gpa"]}
             if state["anchor"]:
                 stages = list(BoundaryPointsWorkChain.STAGES)
+                label = state_label(purpose, state["phases"], state["pressure_gpa"])
                 where |= {"guess_k": state["temperature_k"], "stages": stages, "label": label}
                 where |= {"method": self.ctx.walks[i]["method"]}
                 children[f"anchor_{i}"] = self.submit(

@@ -9,6 +9,7 @@ from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from phasecal.calibration.targets import states_of
+from phasecal.campaign.tasks import state_label
 
 
 @calcfunction
@@ -44,7 +45,7 @@ class BoundaryPointsWorkChain(WorkChain):
         """States to measure: phases, pressure and guess."""
         return states_of(self.inputs.campaign.get_dict())
 
-    def label(self) -> str:
+    def purpose(self) -> str:
         """Purpose of the runs; seeds depend on it."""
         return f"anchor:{self.inputs.model.model_hash[:12]}"
 
@@ -53,7 +54,8 @@ class BoundaryPointsWorkChain(WorkChain):
         self.ctx.states = self.states()
         children = {}
         for i, state in enumerate(self.ctx.states):
-            where = orm.Dict({**state, "stages": list(self.STAGES), "label": self.label()})
+            label = state_label(self.purpose(), state["phases"], state["pressure_gpa"])
+            where = orm.Dict({**state, "stages": list(self.STAGES), "label": label})
             inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
             children[f"state_{i}"] = self.submit(TransitionWorkChain, state=where, **inputs)
         return ToContext(**children)

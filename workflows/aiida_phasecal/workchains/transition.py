@@ -13,6 +13,7 @@ from aiida_phasecal.workchains.crossing import CrossingWorkChain
 from aiida_phasecal.workchains.pinning import PinningWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from phasecal.campaign.tasks import bulk_task, coexistence_parameters, derive_seed, is_liquid
+from phasecal.units import few_bits
 
 LOCATE = "locate"
 """Protocol block of the rough search that comes before a measurement whose guess may be far off."""
@@ -117,10 +118,10 @@ class TransitionWorkChain(WorkChain):
             task = bulk_task(
                 campaign,
                 phase=phase,
-                temperature_k=self.ctx.anchor.outputs.anchor["temperature_k"],
+                temperature_k=few_bits(self.ctx.anchor.outputs.anchor["temperature_k"]),
                 pressure_gpa=state["pressure_gpa"],
                 timestep_fs=self.ctx.timestep_fs,
-                seed=derive_seed(campaign["seed"], state["label"], "bulk", phase, state["pressure_gpa"]),
+                seed=derive_seed(campaign["seed"], state["label"], "bulk", phase),
             )
             inputs = {name: self.inputs[name] for name in ("model", "code", "options")}
             children[role] = self.submit(SampleWorkChain, task=orm.Dict(task), **inputs)

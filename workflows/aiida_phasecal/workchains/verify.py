@@ -33,7 +33,7 @@ class VerifyWorkChain(BoundaryPointsWorkChain):
             for target in targets
         ]
 
-    def label(self) -> str:
+    def purpose(self) -> str:
         """Purpose of the runs: seeds that no training run has used."""
         return f"verification:{self.inputs.model.model_hash[:12]}"
 
