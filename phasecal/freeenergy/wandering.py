@@ -3,7 +3,7 @@
 At constant enthalpy T wanders around T_m as the interfaces do. It is an Ornstein–Uhlenbeck process: a deviation decays
 with the relaxation time τ of the interfaces (crystal grows where it is too cold, its latent heat warms the box), and
 its variance is that of any system of heat capacity C = N c, V = kT²/C (Landau & Lifshitz, Statistical Physics, §112).
-The mean over a time t then has the variance (Gardiner, Handbook of Stochastic Methods, §4.4)
+The mean over a time t then has the variance (Gardiner, Handbook of Stochastic Methods, §3.8.4)
 
     w(t) = 2Vτ/t · [1 − τ/t · (1 − exp(−t/τ))]
 

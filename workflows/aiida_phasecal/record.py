@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import WorkChain
@@ -83,6 +85,11 @@ def cost_of(node: orm.WorkChainNode) -> dict:
     return {"atom_steps": int(atom_steps), "wall_s": round(wall, 1), "rounds": len(rounds_of(node))}
 
 
+def place_of(transition: Mapping) -> tuple[tuple[str, ...], float]:
+    """Phases and pressure of a transition or target: what tells the boundaries of a campaign apart."""
+    return tuple(transition["phases"]), transition["pressure_gpa"]
+
+
 def point(transition: dict, pk: int) -> dict:
     """One boundary point as `show` prints it."""
     keys = ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "seeds")
@@ -92,7 +99,8 @@ def point(transition: dict, pk: int) -> dict:
 def calibration_points(node: orm.WorkChainNode) -> list[dict]:
     """Boundary points of a calibration: verified where that is done, else the latest training estimate or anchor."""
     targets = targets_of(node.inputs.campaign.get_dict())
-    anchors, rounds = anchors_of(node), rounds_of(node)
+    anchors = [run.outputs.transition for run in anchors_of(node)]
+    rounds = rounds_of(node)
     points = []
     for i, target in enumerate(targets):
         entry = {
@@ -111,8 +119,8 @@ def calibration_points(node: orm.WorkChainNode) -> list[dict]:
             "pk": None,
             "verified": False,
         }
-        if i < len(anchors):
-            initial = anchors[i].outputs.transition
+        initial = next((anchor for anchor in anchors if place_of(anchor) == place_of(target)), None)
+        if initial is not None:
             entry |= {"initial_k": initial["temperature_k"], "initial_sigma_k": initial["sigma_k"]}
             entry |= point(initial.get_dict(), initial.pk)
         if rounds:
@@ -129,14 +137,14 @@ def calibration_points(node: orm.WorkChainNode) -> list[dict]:
 
 def measured_points(node: orm.WorkChainNode) -> list[dict]:
     """Boundary points of a transition or verification task."""
-    targets = {(tuple(t["phases"]), t["pressure_gpa"]): t for t in targets_of(node.inputs.campaign.get_dict())}
+    targets = {place_of(target): target for target in targets_of(node.inputs.campaign.get_dict())}
     points = []
     for run in children_of(node, TransitionWorkChain):
         if "transition" not in run.outputs:
             continue
         transition = run.outputs.transition
         entry = point(transition.get_dict(), transition.pk)
-        target = targets.get((tuple(entry["phases"]), entry["pressure_gpa"]))
+        target = targets.get(place_of(entry))
         entry |= {"target_k": target and target["temperature_k"], "target_sigma_k": target and target["sigma_k"]}
         points.append({**entry, "initial_k": entry["temperature_k"], "initial_sigma_k": entry["sigma_k"]})
     return points
@@ -146,11 +154,11 @@ def diagram_points(node: orm.WorkChainNode) -> list[dict]:
     """Boundary points of a phase diagram: on its lines once they are joined, before that what is measured."""
     if "phase_diagram" not in node.outputs:
         return measured_points(node)
-    targets = {(tuple(t["phases"]), t["pressure_gpa"]): t for t in targets_of(node.inputs.campaign.get_dict())}
+    targets = {place_of(target): target for target in targets_of(node.inputs.campaign.get_dict())}
     points = []
     for found in node.outputs.phase_diagram.points:
         entry = point(found, found["pk"])
-        target = targets.get((tuple(entry["phases"]), entry["pressure_gpa"]))
+        target = targets.get(place_of(entry))
         entry |= {"target_k": target and target["temperature_k"], "target_sigma_k": target and target["sigma_k"]}
         points.append({**entry, "initial_k": entry["temperature_k"], "initial_sigma_k": entry["sigma_k"]})
     return points

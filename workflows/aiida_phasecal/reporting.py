@@ -7,13 +7,13 @@ from importlib.metadata import version
 import numpy as np
 from aiida import orm
 
-from aiida_phasecal.data.sample import SampleData
-from aiida_phasecal.record import anchors_of, children_of, current_model, rounds_of, summarise, task_of
+from aiida_phasecal.record import anchors_of, children_of, current_model, place_of, rounds_of, summarise, task_of
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import targets_of
+from phasecal.campaign.tasks import is_liquid
 from phasecal.errors import DataError, InputError
 from phasecal.observables.liquid import diffusion_coefficient, rdf
 from phasecal.potentials.base import Model
@@ -164,14 +164,25 @@ def properties(node, transitions: list, rounds: list[dict], final_hash: str) -> 
     """What a calibration changed besides the boundary: cold, at 300 K, at the transition, in the liquid."""
     found = cold_properties(rounds, final_hash)
     found += room_temperature(node)
-    by_label = {label: run for label, run in transitions if label in ("initial", "verification")}
-    if "initial" in by_label:
-        found += transition_properties(by_label["initial"], by_label.get("verification"))
+    for initial, verified in before_and_after(transitions):
+        found += transition_properties(initial, verified)
     for entry in rounds:
         if entry["model_hash"] == final_hash:
             change = 1e3 * entry["force_rms_change_ev_a"]
             found.append({"name": "force_rms_change", "unit": "meV/Å", "initial": None, "final": change})
     return found
+
+
+def before_and_after(transitions: list) -> list[tuple]:
+    """Transition of the initial model and, or None, of the verified one, for every boundary and pressure."""
+    verified = {place_of(run.outputs.transition): run for label, run in transitions if label == "verification"}
+    initial = [run for label, run in transitions if label == "initial"]
+    return [(run, verified.get(place_of(run.outputs.transition))) for run in initial]
+
+
+def is_melting(run: orm.WorkChainNode) -> bool:
+    """Say whether the high-temperature phase of a transition is a liquid."""
+    return is_liquid(run.inputs.campaign.get_dict(), run.outputs.transition["phases"][1])
 
 
 def cold_properties(rounds: list[dict], final_hash: str) -> list[dict]:
@@ -235,7 +246,8 @@ def transition_properties(initial, verified) -> list[dict]:
     """ΔH, ΔV and the diffusion in the liquid, at the transition of each model."""
     runs = [initial, verified]
     first = initial.outputs.transition.get_dict()
-    boundary = "-".join(first["phases"])
+    pressure = f"{first['pressure_gpa']:g} GPa" if first["pressure_gpa"] else ""  # experiment is known at 0 GPa
+    boundary = f"{'-'.join(first['phases'])} {pressure}".strip()
     found = []
     for name, unit, key, factor in (
         (f"enthalpy_change[{boundary}]", "meV/atom", "delta_h_ev", 1e3),
@@ -247,7 +259,9 @@ def transition_properties(initial, verified) -> list[dict]:
                 transition = run.outputs.transition
                 entry[role], entry[f"{role}_sigma"] = transition[key] * factor, transition[f"{key}_sigma"] * factor
         found.append(entry)
-    diffusion: dict = {"name": "diffusion", "unit": "m²/s"}
+    if not is_melting(initial):
+        return found
+    diffusion: dict = {"name": f"diffusion[{pressure}]" if pressure else "diffusion", "unit": "m²/s"}
     for role, run in zip(("initial", "final"), runs, strict=True):
         if run is not None:
             try:
@@ -259,13 +273,12 @@ def transition_properties(initial, verified) -> list[dict]:
 
 
 def liquid_structure(transitions: list) -> dict | None:
-    """g(r) of the liquid at the transition of the initial and of the verified model."""
-    samples: dict[str, SampleData] = {
-        label: run.outputs.samples.high for label, run in transitions if label in ("initial", "verification")
-    }
-    if "initial" not in samples:
+    """g(r) of the liquid at the first melting point, of the initial and of the verified model."""
+    pairs = [pair for pair in before_and_after(transitions) if is_melting(pair[0])]
+    if not pairs:
         return None
-    loaded = {label: node.get_sample() for label, node in samples.items()}
+    named = zip(("initial", "verification"), pairs[0], strict=True)
+    loaded = {label: run.outputs.samples.high.get_sample() for label, run in named if run is not None}
     r_max = 0.99 * min(float(sample.cells[:, range(3), range(3)].min()) / 2 for sample in loaded.values())
     curves = {label: rdf(sample, r_max) for label, sample in loaded.items()}
     r, before = curves["initial"]
