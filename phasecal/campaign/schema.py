@@ -269,7 +269,9 @@ class Campaign(Section):
         data["schema"] = data.pop("version", 1)
         data["phases"] = {name: phase.structure() for name, phase in self.phases.items()}
         crystals = {name: phase for name, phase in data["phases"].items() if "melt" not in phase}
-        names = list(crystals) if self.protect is None else self.protect
+        # the two parameters of Lennard-Jones cannot keep cold properties and meet a target
+        default = [] if self.model.family == "lj" else list(crystals)
+        names = default if self.protect is None else self.protect
         reference = next(iter(crystals.values()))
         data["protect"] = [
             {"name": name, "kind": "phase", "structure": crystals[name]}

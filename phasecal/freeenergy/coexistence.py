@@ -4,9 +4,9 @@ Without a thermostat a two-phase box settles at T_m by itself: when it is too ho
 it (Morris, Wang, Ho & Chan, Phys. Rev. B 49, 3109 (1994); here in NPH with only the box length along the
 growth direction free). Temperature then fluctuates slowly around T_m as the interfaces wander. What is averaged is
 the temperature of 3N − 3 degrees of freedom, corrected for the finite time step. Replicas, started above and below,
-are pooled; the error of their mean is what scatter and autocorrelation around it show, and at least what the wandering
-of the interfaces makes (freeenergy/wandering.py). Nothing that could be used is thrown away when a result is not good
-enough yet: repeating runs until two happen to agree would select them, so more replicas are added instead.
+are pooled, and the interval knows how interfaces wander (freeenergy/wandering.py). Nothing that could be used is
+thrown away when a result is not good enough yet: repeating runs until two happen to agree would select them, so more
+replicas are added instead.
 
 A run is only as good as its two phases: the in-plane order of the seed crystal along z must show both phases in
 every frame, the solid must be free of lateral stress, and the enthalpy must be conserved. Otherwise it is rejected
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from phasecal.engines.lammps.coexistence import CoexistenceTask
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import ConvergenceError, DataError, InputError
-from phasecal.freeenergy.wandering import box_fluctuation, wandering_error
+from phasecal.freeenergy.wandering import box_fluctuation, common_mean
 from phasecal.observables.ensemble import (
     PRESSURE_TOLERANCE,
     Thermo,
@@ -66,8 +66,8 @@ class Replica:
 
     Attributes:
         outcome: ``coexisting``, or which phase took over.
-        temperature_k: Mean temperature after the discarded part; None when there are too few independent
-            samples or the slab was lost.
+        temperature_k: Melting temperature from this run alone, after the discarded part; None when there are too
+            few independent samples or the slab was lost.
         series_k: Kept temperatures, K, shape (n_lines,).
         solid_fraction: Of every frame, shape (n_frames,).
         time_ps: Time of every frame, shape (n_frames,).
@@ -110,7 +110,7 @@ class CoexistenceResult:
     """The melting temperature from all replicas.
 
     Attributes:
-        temperature_k: Mean temperature of the coexisting replicas, K; None when none coexists.
+        temperature_k: Melting temperature from the coexisting replicas, K; None when none coexists.
         sigma_k: Its 68 % half-width, K.
         chi2: Σ (T_i − mean)²/σ_i² over the replicas that have an estimate of their own.
         n_effective: Independent samples in all.
@@ -191,7 +191,7 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
         reasons += [off_pressure, stress_missing, strained(stress, scale_gpa, RELAX_NEARER)]
     return Replica(
         outcome=slab.outcome,
-        temperature_k=average("temperature", series_k)[0] if slab.outcome == "coexisting" else None,
+        temperature_k=_melting_point([series_k], sample.n_atoms)[0] if slab.outcome == "coexisting" else None,
         series_k=series_k,
         solid_fraction=fraction,
         time_ps=time_ps,
@@ -279,15 +279,15 @@ def _disagreement(replicas: Sequence[Replica]) -> list[str]:
 
 
 def _pooled(replicas: Sequence[Replica]) -> tuple[Estimate | None, str | None]:
-    """Mean over coexisting replicas, or why there is none.
+    """Melting temperature from all coexisting replicas, or why there is none."""
+    return _melting_point([replica.series_k for replica in replicas], replicas[0].n_atoms) if replicas else (None, None)
 
-    Its error is the largest that scatter, autocorrelation and the known wandering of the interfaces give.
-    """
-    if not replicas:
-        return None, None
-    series = [replica.series_k for replica in replicas]
+
+def _melting_point(series: Sequence[NDArray[np.float64]], n_atoms: int) -> tuple[Estimate | None, str | None]:
+    """Melting temperature with the error that wandering interfaces make, or why there is none."""
     try:
         seen = mean_with_error(*series, at_least=2.0)
     except (ConvergenceError, DataError) as error:
         return None, str(error)
-    return replace(seen, sigma=max(seen.sigma, wandering_error(series, replicas[0].n_atoms))), None
+    value, sigma = common_mean(series, n_atoms)
+    return replace(seen, value=value, sigma=sigma), None

@@ -1,39 +1,47 @@
-"""The error of the mean temperature of a two-phase box, from the physics of its interfaces.
+"""The melting temperature from two-phase boxes whose interfaces wander, with the physics of the wandering put in.
 
 At constant enthalpy T wanders around T_m as the interfaces do. It is an Ornstein–Uhlenbeck process: a deviation decays
 with the relaxation time τ of the interfaces (crystal grows where it is too cold, its latent heat warms the box), and
 its variance is that of any system of heat capacity C = N c, V = kT²/C (Landau & Lifshitz, Statistical Physics, §112).
-The mean over a time t then has the variance (Gardiner, Handbook of Stochastic Methods, §3.8.4)
+Means over blocks of length 1 then have the covariance, in units of V (Gardiner, Handbook of Stochastic Methods,
+§3.8.4),
 
-    w(t) = 2Vτ/t · [1 − τ/t · (1 − exp(−t/τ))]
+    2τ [1 − τ (1 − e^(−1/τ))]                       of a block with itself,
+    τ² (1 − e^(−1/τ))² e^(−(m−1)/τ)                 of blocks that are m apart.
 
-τ is long, 5000 to 10 000 steps for copper, and a run of a few τ shows too little of V for its own scatter or
-autocorrelation to tell. Increments are enough: with the known V, the mean square change of T over a lag L,
+On top of it comes noise that has nothing to do with the interfaces: kinetic energy, sound, heat on its way through the
+box. It has a variance s² and is forgotten within τ_n, at most two blocks. τ is long, thousands of steps, and a run of
+a few τ shows too little for its own scatter or autocorrelation to tell the two apart. V is known, though. T_m is
+therefore inferred as the common mean of Gaussian processes of this covariance, all runs together. What all boxes of
+one size share, τ, s and τ_n, is integrated over (flat priors of T_m, ln τ and ln s), so that what the runs do not
+tell about them widens the interval. With white noise alone the rapid part is taken for short memory, and intervals of
+copper come out a third too small (docs/adr/0014).
 
-    S(L) = 2V (1 − exp(−L/τ)) + noise,
-
-gives τ without the mean of T. The kinetic noise does not depend on L and is fitted along.
-
-Limits: one c for all substances (:data:`HEAT_CAPACITY_KB`; σ is proportional to 1/c). A box that still cools after its
-preparation is not in equilibrium with its interfaces; replicas from both sides compensate.
+Limits: one c for all substances (:data:`HEAT_CAPACITY_KB`; σ is proportional to c^(−1/2) at most). Runs should start
+within the fluctuation of the box, √V, of the guess, as the protocols do: a start further out counts as a fluctuation.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import toeplitz
 
 HEAT_CAPACITY_KB = 3.5
 """Heat capacity per atom at constant pressure, k: of Zhou's copper 3.52 ± 0.02 (fcc, 300 to 1300 K) and 3.83 ± 0.08
 (liquid, 1131 to 1300 K), docs/results/copper.md. The lower one is taken, which makes errors larger."""
 BLOCKS = 20
-"""Blocks of each run, over which T is averaged before increments are taken: 500 steps or more."""
-LAGS = np.array([1, 2, 4, 8])
-"""Lags of the mean square increments, in blocks."""
-TAUS = np.geomspace(0.2, 1000.0, 200)
-"""Relaxation times that are tried, in blocks: from no memory to a box that does not move."""
+"""Blocks of each run, over which T is averaged: 500 steps or more."""
+TAUS = np.geomspace(0.2, 10 * BLOCKS, 22)
+"""Relaxation times of the interfaces, in blocks: from no memory to a box that hardly moves."""
+NOISES = np.geomspace(0.01, 10.0, 13)
+"""Variances s² of a block's noise, in units of V."""
+NOISE_TAUS = (0.01, 0.5, 1.0, 2.0)
+"""How long noise is remembered, in blocks; the first is white."""
 
 FloatArray = NDArray[np.float64]
 
@@ -43,46 +51,54 @@ def box_fluctuation(temperature: float, n_atoms: int) -> float:
     return float(temperature / (HEAT_CAPACITY_KB * n_atoms) ** 0.5)
 
 
-def wandering_error(series: Sequence[FloatArray], n_atoms: int) -> float:
-    """Return the standard error of the mean T of all runs together, in the unit of the series.
+def common_mean(series: Sequence[FloatArray], n_atoms: int) -> tuple[float, float]:
+    """Return the melting temperature and its standard error, in the unit of the series.
 
     Args:
         series: Temperature of each run, equidistant and of the same step, each of shape (n_lines,).
-        n_atoms: Number of atoms N.
+        n_atoms: Number of atoms N of every box.
     """
-    length = min(len(one) for one in series) // BLOCKS
-    if length < 1:
-        return 0.0
+    length = max(1, min(len(one) for one in series) // BLOCKS)
     blocks = [one[: len(one) // length * length].reshape(-1, length).mean(axis=1) for one in series]
-    variance = box_fluctuation(float(np.concatenate(series).mean()), n_atoms) ** 2
-    increments = [np.concatenate([np.square(b[lag:] - b[:-lag]) for b in blocks]).mean() for lag in LAGS]
-    tau = relaxation_time(np.array(increments) / (2 * variance))
-    n_blocks = np.array([len(b) for b in blocks])
-    variances = np.array([variance_of_mean(n / tau) for n in n_blocks]) * variance
-    weights = n_blocks / n_blocks.sum()
-    return float(np.sqrt(np.sum(weights**2 * variances)))
+    centre = float(np.concatenate(blocks).mean())
+    variance = box_fluctuation(centre, n_atoms) ** 2
+    deviations = [(block - centre) / variance**0.5 for block in blocks]
+    logs, means, variances = _posterior(deviations)
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    mean = float(weights @ means)
+    spread = float(weights @ (variances + np.square(means - mean)))
+    return centre + mean * variance**0.5, (spread * variance) ** 0.5
 
 
-def relaxation_time(increments: FloatArray) -> float:
-    """Return τ in blocks from S(L)/2V at :data:`LAGS`, shape (n_lags,): least squares over τ and a noise ≥ 0.
-
-    A mean square over increments of lag L has a relative error that grows as √L, which sets the weights.
-    """
-    weights = 1 / (LAGS * np.maximum(increments, 1e-12) ** 2)
-    rise = np.array([rise_of_blocks(tau) for tau in TAUS])
-    noise = np.maximum(((increments - rise) @ weights) / weights.sum(), 0.0)
-    misfit = np.square(increments - rise - noise[:, None]) @ weights
-    return float(TAUS[int(misfit.argmin())])
-
-
-def rise_of_blocks(tau: float) -> FloatArray:
-    """Return S(L)/2V of means over blocks, without noise, at :data:`LAGS`: averaging takes away some of V."""
-    y = 1 / tau
-    same = variance_of_mean(y)
-    apart = ((1 - np.exp(-y)) / y) ** 2 * np.exp(-(LAGS - 1) * y)
-    return np.asarray(same - apart)
+def _posterior(deviations: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Log likelihood with the mean integrated out, the mean and its variance, for every (τ, s², τ_n); units of V."""
+    log = information = weighted = np.zeros(1)
+    for n in {len(deviation) for deviation in deviations}:
+        runs = np.array([deviation for deviation in deviations if len(deviation) == n])
+        precisions, log_determinants = _precisions(n)
+        solved = runs @ precisions  # (n_grid, n_runs, n)
+        log = log - 0.5 * (solved * runs).sum(axis=(1, 2)) - 0.5 * len(runs) * log_determinants
+        information = information + len(runs) * precisions.sum(axis=(1, 2))
+        weighted = weighted + solved.sum(axis=(1, 2))
+    log = log + 0.5 * weighted**2 / information - 0.5 * np.log(information)
+    return log, weighted / information, 1 / information
 
 
-def variance_of_mean(x: float) -> float:
-    """Return w(t)/V for x = t/τ; 1 for x = 0."""
-    return 1.0 if x < 1e-6 else float(2 / x * (1 - (1 - np.exp(-x)) / x))
+@lru_cache(maxsize=8)
+def _precisions(n_blocks: int) -> tuple[FloatArray, FloatArray]:
+    """Inverse covariance of the blocks of a run and log of its determinant, for every (τ, s², τ_n) of the grid."""
+    covariances = []
+    for tau, noise, noise_tau in itertools.product(TAUS, NOISES, NOISE_TAUS):
+        if noise_tau < tau:
+            rapid = block_covariance(noise_tau, n_blocks)
+            covariances.append(toeplitz(block_covariance(tau, n_blocks) + noise * rapid / rapid[0]))
+    return np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
+
+
+def block_covariance(tau: float, n_blocks: int) -> FloatArray:
+    """Return the covariance, in units of V, of the mean of a block with itself and the next ones, shape (n_blocks,)."""
+    decay = -np.expm1(-1 / tau)
+    apart = (tau * decay) ** 2 * np.exp(-np.arange(-1, n_blocks - 1) / tau)
+    apart[0] = 2 * tau * (1 - tau * decay)
+    return np.asarray(apart)
