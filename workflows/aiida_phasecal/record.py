@@ -107,6 +107,7 @@ def calibration_points(node: orm.WorkChainNode) -> list[dict]:
             "estimate_k": None,
             "estimate_sigma_k": None,
             "method": None,
+            "anchor_method": None,
             "seeds": [],
             "pk": None,
             "verified": False,
@@ -114,7 +115,7 @@ def calibration_points(node: orm.WorkChainNode) -> list[dict]:
         if i < len(anchors):
             initial = anchors[i].outputs.transition
             entry |= {"initial_k": initial["temperature_k"], "initial_sigma_k": initial["sigma_k"]}
-            entry |= point(initial.get_dict(), initial.pk)
+            entry |= {**point(initial.get_dict(), initial.pk), "anchor_method": initial["method"]}
         if rounds:
             estimate = rounds[-1].outputs.result["targets"][i]
             entry |= {"estimate_k": estimate["temperature_k"], "estimate_sigma_k": estimate["sigma_k"]}
