@@ -5,9 +5,9 @@ A < B < M in this order, Gibbs–Helmholtz from each melting point, where ΔG = 
 
     ΔG_AM(T)/T = −∫_{T_A}^{T} ΔH_AM/T'² dT',     ΔG_BM(T)/T = −∫_{T_B}^{T} ΔH_BM/T'² dT',     ΔG_AB = ΔG_AM − ΔG_BM
 
-and T_t is where ΔG_AB vanishes: positive below (A is stable), negative above. The melt of the first integral cancels that
-of the second wherever both run over the same temperatures, since ΔH_AM − ΔH_BM = ΔH_AB. So the same number follows
-from ΔG_AM(T_A) = 0 and
+and T_t is where ΔG_AB vanishes: positive below (A is stable), negative above. The melt of the first integral cancels
+that of the second wherever both run over the same temperatures, since ΔH_AM − ΔH_BM = ΔH_AB. So the same number
+follows from ΔG_AM(T_A) = 0 and
 
     ΔG_AB(T_A) = −ΔG_BM(T_A),     ΔG_AB(T)/T = ΔG_AB(T_A)/T_A − ∫_{T_A}^{T} ΔH_AB/T'² dT'
 
@@ -19,9 +19,9 @@ Errors, by the derivatives of ΔG_AB(T) by what is measured:
     ∂/∂T_A = (T/T_A) ΔS_AM(T_A),     ∂/∂T_B = −(T/T_B) ΔS_BM(T_B),     ∂/∂H(phase, T') = its weight in the integrals
 
 the last with the sign of the phase, so that a run which serves both integrals counts once. ΔH beyond the sampled
-temperatures carries the error of :mod:`phasecal.freeenergy.carry`. σ(T_t) = σ(ΔG_AB)/ΔS_AB: the melting points dominate,
-since their σ is multiplied by ΔS of melting over ΔS between the crystals (2 for titanium). The curvature of ΔH between
-sampled temperatures is neglected. The integrals are Gibbs–Helmholtz as in :mod:`phasecal.freeenergy.carry`.
+temperatures carries the error of :mod:`phasecal.freeenergy.carry`. σ(T_t) = σ(ΔG_AB)/ΔS_AB: the melting points
+dominate, since their σ is multiplied by ΔS of melting over ΔS between the crystals (2 for titanium). The curvature of
+ΔH between sampled temperatures is neglected. The integrals are Gibbs–Helmholtz as in :mod:`phasecal.freeenergy.carry`.
 """
 
 from __future__ import annotations
@@ -162,15 +162,15 @@ def transition(phases: Phases, max_extrapolation: float = 0.0) -> TwoMeltingPoin
     if not ends[0] > 0 > ends[1]:
         raise DataError(
             f"the crystals have the same Gibbs energy nowhere between {lowest:.0f} and {top:.0f} K (ΔG = "
-            f"{1e3 * ends[0]:.2f} and {1e3 * ends[1]:.2f} meV/atom; it must fall from above to below 0): sample them at "
-            "lower temperatures, or check that the low-temperature phase is given first"
+            f"{1e3 * ends[0]:.2f} and {1e3 * ends[1]:.2f} meV/atom; it must fall from above to below 0): sample them "
+            "at lower temperatures, or check that the low-temperature phase is given first"
         )
     root = float(brentq(lambda t: gibbs_difference(phases, t)[0], lowest, top, xtol=1e-9))
     delta_h, sigma_h = _transition_enthalpy(phases, root)
     if delta_h <= 0:
         raise PhaseError(
-            f"the enthalpy of transition is {1e3 * delta_h:.2f} ± {1e3 * sigma_h:.2f} meV/atom at {root:.0f} K; it must "
-            "be positive: give the low-temperature phase first"
+            f"the enthalpy of transition is {1e3 * delta_h:.2f} ± {1e3 * sigma_h:.2f} meV/atom at {root:.0f} K; it "
+            "must be positive: give the low-temperature phase first"
         )
     budget = {name: root * part / delta_h for name, part in gibbs_difference(phases, root)[1].items()}
     return TwoMeltingPoints(root, float(np.linalg.norm(list(budget.values()))), delta_h, sigma_h, budget)

@@ -121,9 +121,7 @@ def test_the_boundary_comes_from_both_melting_points(chain):
     anchor = process.outputs["anchor"]
     assert anchor["temperature_k"] == pytest.approx(1155.0, abs=0.05)
     entropy = DELTA_H_CRYSTALS / 1155.0
-    melting = math.hypot(
-        3 * 1155 / 1700 * (DELTA_H + DELTA_H_CRYSTALS) / 1700, 3 * 1155 / 1900 * DELTA_H / 1900
-    )
+    melting = math.hypot(3 * 1155 / 1700 * (DELTA_H + DELTA_H_CRYSTALS) / 1700, 3 * 1155 / 1900 * DELTA_H / 1900)
     assert anchor["sigma_k"] > melting / entropy
     assert anchor["method"] == "two-melting-points"
     assert (anchor["phases"], anchor["pressure_gpa"], anchor["n_atoms"]) == (["hcp", "bcc"], 0.0, 2016)

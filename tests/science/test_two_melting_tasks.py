@@ -79,7 +79,11 @@ def test_the_search_for_melting_starts_where_the_campaign_knows_it(campaign):
 
 def test_the_melt_is_sampled_at_the_melting_points_only():
     chosen = ladder({"guess_k": 1000.0}, (1600.0, 1700.0), 3)
-    assert chosen == {"low": [1000.0, 1300.0, 1600.0], "high": [1000.0, 1300.0, 1600.0, 1700.0], "melt": [1600.0, 1700.0]}
+    assert chosen == {
+        "low": [1000.0, 1300.0, 1600.0],
+        "high": [1000.0, 1300.0, 1600.0, 1700.0],
+        "melt": [1600.0, 1700.0],
+    }
     assert ladder({"guess_k": 2000.0}, (1600.0, 1700.0), 2)["low"] == [1440.0, 1600.0]
 
 

@@ -101,9 +101,7 @@ class TransitionWorkChain(WorkChain):
         inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
         last = self.ctx.state["stages"][-1]
         if self.ctx.state["method"] == "pinning":
-            state = orm.Dict(
-                {**where, "temperature_k": self.ctx.guess_k, "stage": PINNING_STAGES.get(last, "pinning")}
-            )
+            state = orm.Dict({**where, "temperature_k": self.ctx.guess_k, "stage": PINNING_STAGES.get(last, "pinning")})
             return ToContext(anchor=self.submit(PinningWorkChain, state=state, **inputs))
         if self.ctx.state["method"] == "two-melting-points":
             # Where a metastable crystal melts is never known beforehand: it is always searched for.

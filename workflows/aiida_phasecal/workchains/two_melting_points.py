@@ -26,13 +26,18 @@ def phases_of(low, high, nodes) -> two_melting_points.Phases:
             enthalpy = properties["enthalpy_ev"]
             at = nodes[f"task_{run}"]["temperature_k"]
             enthalpies[run.partition("_")[0]][at] = (enthalpy["value"], enthalpy["sigma"])
-    melting = ((anchor["temperature_k"], anchor["sigma_k"]) for anchor in (low, high))
-    return two_melting_points.Phases(*melting, **enthalpies)
+    return two_melting_points.Phases(
+        low_k=(low["temperature_k"], low["sigma_k"]),
+        high_k=(high["temperature_k"], high["sigma_k"]),
+        low=enthalpies["low"],
+        high=enthalpies["high"],
+        melt=enthalpies["melt"],
+    )
 
 
 @calcfunction
 def find_transition(state, low, high, **nodes):
-    """T_t from the melting points `low` and `high` and bulk runs, as an anchor; rejected, with where to go on, without."""
+    """T_t from the melting points `low` and `high` and bulk runs, as an anchor; if there is none, where to go on."""
     where = state.get_dict()
     phases = phases_of(low, high, nodes)
     tasks = [node for name, node in nodes.items() if name.startswith("task_")]
@@ -128,9 +133,7 @@ class TwoMeltingPointsWorkChain(WorkChain):
                 label=f"{state['label']}:two-melting-points:{phase}",
             )
             inputs = {name: self.inputs[name] for name in ("model", "code", "options")}
-            children[f"melting_{role}"] = self.submit(
-                CoexistenceWorkChain, parameters=orm.Dict(parameters), **inputs
-            )
+            children[f"melting_{role}"] = self.submit(CoexistenceWorkChain, parameters=orm.Dict(parameters), **inputs)
         return ToContext(**children)
 
     def inspect_melting(self):
