@@ -8,7 +8,13 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from phasecal.campaign.context import TASKS_WITH_TARGETS, context_of
 from phasecal.campaign.fields import Pressure, Section, Temperature, Text, fault, unique
-from phasecal.campaign.methods import METHODS, NEED_A_MELT, default_method
+from phasecal.campaign.methods import (
+    METHODS,
+    NEED_A_MELT,
+    NEED_TWO_CRYSTALS,
+    default_method,
+    default_verification,
+)
 
 
 class Target(Section):
@@ -77,16 +83,23 @@ class Boundary(Section):
     @field_validator("method", "verify")
     @classmethod
     def _fits_the_phases(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """Fill in the method of the kind of boundary; interfaces are for melting only."""
+        """Fill in the method of the kind of boundary, and another for its verification; refuse what cannot work."""
         phases = info.data.get("phases", [])
         context = context_of(info)
         melting = any(context.is_melt(name) for name in phases)
+        has_melt = bool(phases) and context.has_melt_of(phases[0])
         if value is None:
-            if info.field_name == "verify" and info.data.get("method") is not None:
-                return str(info.data["method"])
+            method = info.data.get("method")
+            if info.field_name == "verify" and method is not None:
+                return default_verification(method, melting=melting, has_melt=has_melt)
             return default_method(melting)
         if phases and not melting and value in NEED_A_MELT:
             raise fault("needs a melt", f"{default_method(False)}, for two crystals")
+        if melting and value in NEED_TWO_CRYSTALS:
+            raise fault("needs two crystals", f"{default_method(True)}, for a crystal and its melt")
+        if phases and value in NEED_TWO_CRYSTALS and not has_melt:
+            melt = f"a phase such as liquid: {{melt: {phases[1]}}}"
+            raise fault("there is no melt of these crystals among the phases", f"{default_method(False)}, or {melt}")
         return value
 
     @field_validator("anchors")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from pydantic import ValidationInfo
 
 from phasecal.errors import InputError
 from phasecal.potentials.setfl import Setfl
-from phasecal.structures.crystals import crystal, supercell
+from phasecal.structures.crystals import composition, crystal, supercell
 from phasecal.units import parse_quantity
 
 TASKS = ("calibrate", "transition", "phase-diagram", "verify")
@@ -47,12 +46,17 @@ class Context:
 
     def composition(self, phase: str) -> dict[str, float] | None:
         """Return the fraction of each element in a phase; None when the phase is not understood."""
-        entry = self.structure(phase)
         try:
-            symbols = crystal({"prototype": entry["prototype"], "elements": entry["elements"], "a": 4.0}).symbols
+            return composition(self.structure(phase))
         except (InputError, KeyError, TypeError, ValueError):
             return None
-        return {element: n / len(symbols) for element, n in sorted(Counter(symbols).items())}
+
+    def has_melt_of(self, phase: str) -> bool:
+        """Say whether a melt of the composition of a phase is among the phases."""
+        wanted = self.composition(phase)
+        return wanted is not None and any(
+            self.is_melt(name) and self.composition(name) == wanted for name in self.phases
+        )
 
     def neighbor_distance_a(self) -> float:
         """Return the nearest-neighbour distance in Å, the largest of all crystals that are understood, else 0."""

@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from phasecal.campaign.tasks import Task, crystal_of, derive_seed, is_liquid
 from phasecal.errors import InputError
 
+BLOCK = "pinning"
+"""Protocol block of a state that does not name another as its ``stage``."""
+
+
+def block_of(campaign: Task, state: Task) -> Task:
+    """Return the protocol's numbers for a state."""
+    return dict(campaign["protocol"][state.get("stage", BLOCK)])
+
 
 def check_phases(campaign: Task, phases: Sequence[str]) -> None:
     """Refuse a boundary that pinning cannot measure.
@@ -35,14 +43,14 @@ def reference_task(
 
     Args:
         campaign: A validated campaign with its protocol.
-        state: ``phases`` (solid, liquid), ``pressure_gpa`` and ``label``.
+        state: ``phases`` (solid, liquid), ``pressure_gpa``, ``label``, and ``stage`` where not :data:`BLOCK`.
         role: ``solid``, which finds its lateral edges, or ``liquid``, which takes them.
         temperature_k: Temperature, K.
         timestep_fs: Time step, fs.
         attempt: Number of the attempt; seeds depend on it.
         lateral_a: Edges along x and y, Å; None for the solid.
     """
-    steps = campaign["protocol"]["pinning"]["reference_steps"]
+    steps = block_of(campaign, state)["reference_steps"]
     task = _task(campaign, state, temperature_k=temperature_k, timestep_fs=timestep_fs, seed_labels=(attempt, role))
     lateral = None if lateral_a is None else list(lateral_a)
     return task | {"role": role, "lateral_a": lateral, "kappa_ev": 0.0, "anchor": 0.0, "production_steps": steps}
@@ -62,7 +70,7 @@ def pinned_tasks(
 
     Args:
         campaign: A validated campaign with its protocol.
-        state: ``phases`` (solid, liquid), ``pressure_gpa`` and ``label``.
+        state: ``phases`` (solid, liquid), ``pressure_gpa``, ``label``, and ``stage`` where not :data:`BLOCK`.
         temperature_k: Temperature, K.
         timestep_fs: Time step, fs.
         attempt: Number of the attempt; seeds depend on it.
@@ -73,7 +81,7 @@ def pinned_tasks(
     common = {"temperature_k": temperature_k, "timestep_fs": timestep_fs}
     return [
         _task(campaign, state, **common, seed_labels=(attempt, "two-phase", replica)) | chosen
-        for replica in range(campaign["protocol"]["pinning"]["replicas"])
+        for replica in range(block_of(campaign, state)["replicas"])
     ]
 
 
@@ -81,7 +89,7 @@ def _task(
     campaign: Task, state: Task, *, temperature_k: float, timestep_fs: float, seed_labels: tuple[int | str, ...]
 ) -> Task:
     """What all roles share."""
-    block = campaign["protocol"]["pinning"]
+    block = block_of(campaign, state)
     names = ("n_lateral", "n_normal", "relax_steps", "melt_steps", "cool_steps", "settle_steps")
     return {
         "schema": 1,

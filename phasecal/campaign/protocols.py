@@ -108,6 +108,19 @@ class Pinning(_Sampled):
     reference_steps: Steps = Field(description="a number of MD steps from which a reference is averaged")
 
 
+class TwoMeltingPoints(Section):
+    """Bulk runs that carry the melting points of two crystals to where they meet each other."""
+
+    n_atoms: int = Field(ge=32, le=10**7, description="a number of atoms, at least 32")
+    production_steps: Steps = Field(description="a number of MD steps from which an enthalpy is averaged")
+    temperatures: int = Field(
+        ge=2, le=50, description="a number of temperatures of both crystals, from the guess to the lower melting point"
+    )
+    max_extrapolation: float = Field(
+        gt=0, lt=0.2, description="a relative distance below them at which the boundary may be found, such as 0.03"
+    )
+
+
 class Step(Section):
     """Limits of one step in the parameters."""
 
@@ -143,6 +156,8 @@ class Protocol(Section):
     transition: Coexistence = Field(description="a mapping with the numbers of a measurement for its own sake")
     free_energy: FreeEnergy = Field(description="a mapping with the numbers of absolute free energies")
     pinning: Pinning = Field(description="a mapping with the numbers of interface pinning")
+    pinning_verification: Pinning = Field(description="a mapping with the numbers of a verification by pinning")
+    two_melting_points: TwoMeltingPoints = Field(description="a mapping with the numbers between two melting points")
     calibration: Calibration = Field(description="a mapping with the limits of the calibration")
 
 

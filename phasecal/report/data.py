@@ -59,6 +59,7 @@ class Boundary(_Part):
     initial_k: Number = None
     initial_sigma_k: Sigma = None
     method: str | None = None
+    anchor_method: str | None = None
     seeds: list[int] = []
     pk: int | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from phasecal.campaign.methods import how_verified
 from phasecal.experiment import SGTE, reference, transition
 from phasecal.report.checks import Estimate, Outcome, collect_warnings, estimate, outcomes, relative_change
 from phasecal.report.data import Property, ReportData
@@ -51,11 +52,18 @@ def _state(data: ReportData) -> Html:
     return tag("span", words, class_=f"state {'good' if good else 'open' if state == 'running' else 'bad'}")
 
 
+def _method(item: Outcome) -> str:
+    """How a boundary was measured; of a verification also whether by another method than the anchor."""
+    if item.boundary.method is None:
+        return NOT_SHOWN
+    return how_verified(item.boundary.method, item.boundary.anchor_method if item.kind == "verified" else None)
+
+
 def _result(item: Outcome) -> Html:
     """One boundary in one box: before → after, experiment, and whether the result counts."""
     seeds = ", ".join(map(str, item.boundary.seeds))
     word = item.kind.removeprefix("not ")
-    how = f" by {item.boundary.method}" if item.boundary.method else ""
+    how = f" by {_method(item)}" if item.boundary.method else ""
     after = item.kind + how + (f", seeds {seeds}" if how and seeds else "")
     pieces: list[Child] = []
     if item.initial is not None:
@@ -133,7 +141,7 @@ def _boundary_row(data: ReportData, item: Outcome, compare: bool) -> list[Child]
 
     seeds = ", ".join(map(str, item.boundary.seeds))
     details = [f"seeds {seeds}" if seeds else "", f"PK {item.boundary.pk}" if item.boundary.pk else ""]
-    method = join(item.boundary.method or NOT_SHOWN, tag("small", "; ".join(filter(None, details))))
+    method = join(_method(item), tag("small", "; ".join(filter(None, details))))
     method = method if item.result else text(NOT_SHOWN)
     result = join(shown(item.result), tag("small", item.kind) if item.result else None)
     row: list[Child] = [" → ".join(item.boundary.phases), f"{item.boundary.pressure_gpa:g}"]

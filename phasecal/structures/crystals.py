@@ -6,6 +6,7 @@ direction along z and the engines' barostats act on box edges. The prototypes an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,6 +65,12 @@ def crystal(structure: Mapping[str, Any]) -> Atoms:
         raise InputError(f"structure: unknown element {error}") from error
     atoms.pbc = True
     return atoms
+
+
+def composition(structure: Mapping[str, Any]) -> dict[str, float]:
+    """Return the fraction of each element in a crystal, whatever its size; raises like :func:`crystal`."""
+    symbols = crystal({"prototype": structure["prototype"], "elements": structure["elements"], "a": 4.0}).symbols
+    return {element: n / len(symbols) for element, n in sorted(Counter(symbols).items())}
 
 
 def _conventional(prototype: str, lattice: str, elements: list[str], a: float, c: float | None) -> Atoms:

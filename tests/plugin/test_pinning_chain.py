@@ -171,6 +171,13 @@ def test_a_failed_run_ends_the_chain(chain, analysis, lost):
     assert "LammpsMdWorkChain<7>: lost atoms" in end.message
 
 
+def test_a_verification_has_a_larger_cell_than_training(chain, analysis):
+    process = chain(stage="pinning_verification")
+    process.setup()
+    process.run_solid()
+    assert process.tasks[0]["n_lateral"] > CAMPAIGN["protocol"]["reanchor"]["n_lateral"]
+
+
 def test_the_crystal_must_come_first(chain):
     end = chain(phases=["liquid", "fcc"]).setup()
     assert end.status == CODES.ERROR_PHASES.status

@@ -11,6 +11,7 @@ from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 from aiida_phasecal.workchains.crossing import CrossingWorkChain, find_crossing
 from aiida_phasecal.workchains.pinning import PinningWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
+from aiida_phasecal.workchains.two_melting_points import TwoMeltingPointsWorkChain
 
 from phasecal.campaign.load import load_campaign
 from phasecal.freeenergy.crossing import Curve
@@ -22,7 +23,7 @@ model: {family: eam, source: "lammps://Cu_mishin1.eam.alloy"}
 phases: {fcc: {prototype: fcc, elements: [Cu], a: 3.615 A}, bcc: {prototype: bcc, elements: [Cu], a: 2.88 A}, liquid: {melt: fcc}}
 boundaries:
   - {phases: [fcc, liquid], pressures: [0 GPa], guess: 1330 K, method: pinning, verify: coexistence}
-  - {phases: [fcc, bcc], pressures: [0 GPa], guess: 900 K}
+  - {phases: [fcc, bcc], pressures: [0 GPa], guess: 900 K, verify: free-energy}
 protocol: fast
 """  # noqa: E501  # a line of YAML
 
@@ -63,6 +64,7 @@ def test_boundaries_have_the_method_of_their_kind(campaign):
         ({"method": "pinning", "stages": ["verification"]}, PinningWorkChain, False),
         ({"method": "free-energy"}, CrossingWorkChain, True),
         ({"method": "free-energy", "phases": ["fcc", "bcc"]}, CrossingWorkChain, False),
+        ({"method": "two-melting-points", "phases": ["fcc", "bcc"]}, TwoMeltingPointsWorkChain, False),
     ],
 )
 def test_the_method_decides_what_is_submitted(transition, state, process, located):
@@ -76,6 +78,23 @@ def test_the_method_decides_what_is_submitted(transition, state, process, locate
         chain.submitted.clear()
     chain.run_anchor()
     assert chain.submitted[0][0] is process
+
+
+@pytest.mark.parametrize(
+    ("method", "stages", "given"),
+    [
+        ("pinning", ["locate", "transition"], {"stage": "pinning"}),
+        ("pinning", ["verification"], {"stage": "pinning_verification"}),
+        ("two-melting-points", ["verification"], {"stages": ["locate", "verification"]}),
+        ("two-melting-points", ["locate", "transition"], {"stages": ["locate", "transition"]}),
+    ],
+)
+def test_a_method_is_told_the_numbers_of_the_stage(transition, method, stages, given):
+    phases = ["fcc", "bcc"] if method == "two-melting-points" else ["fcc", "liquid"]
+    chain = transition(method=method, stages=stages, phases=phases)
+    chain.run_anchor()
+    state = chain.submitted[0][1]["state"].get_dict()
+    assert given.items() <= state.items()
 
 
 def isobar(slope, offset=0.0):

@@ -377,6 +377,13 @@ def test_transition_shows_a_measured_temperature_beside_sgte(tmp_path: Path) -> 
     assert "Warning" not in text and "training" not in text and "What else changed" not in text
 
 
+def test_a_verification_says_whether_its_method_is_another_than_the_anchors(tmp_path: Path) -> None:
+    data = complete_data()
+    data["summary"]["boundaries"][0].update(method="pinning", anchor_method="coexistence")
+    write_report(data, tmp_path)
+    assert "verified by pinning (anchor by coexistence)" in shown(tmp_path)
+
+
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> 铜\n $\\frac{ $ & </style>"
 
 

@@ -115,6 +115,7 @@ def calibration_points(node: orm.WorkChainNode) -> list[dict]:
             "estimate_k": None,
             "estimate_sigma_k": None,
             "method": None,
+            "anchor_method": None,
             "seeds": [],
             "pk": None,
             "verified": False,
@@ -122,7 +123,7 @@ def calibration_points(node: orm.WorkChainNode) -> list[dict]:
         initial = next((anchor for anchor in anchors if place_of(anchor) == place_of(target)), None)
         if initial is not None:
             entry |= {"initial_k": initial["temperature_k"], "initial_sigma_k": initial["sigma_k"]}
-            entry |= point(initial.get_dict(), initial.pk)
+            entry |= {**point(initial.get_dict(), initial.pk), "anchor_method": initial["method"]}
         if rounds:
             estimate = rounds[-1].outputs.result["targets"][i]
             entry |= {"estimate_k": estimate["temperature_k"], "estimate_sigma_k": estimate["sigma_k"]}

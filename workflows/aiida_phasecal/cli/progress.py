@@ -86,11 +86,12 @@ def render(progress: dict) -> Group:
     columns = [f"{name}{kelvin}" for name in ("initial", "now", "target")]
     boundaries = Table("boundary", f"P{gpa}", *columns, box=None)
     for entry in progress["boundaries"]:
+        verified = f" verified by {entry['method']}" if entry.get("verified") else ""
         boundaries.add_row(
             "–".join(entry["phases"]),
             f"{entry['pressure_gpa']:g}",
             interval(entry["initial_k"], entry["initial_sigma_k"], digits),
-            interval(entry["temperature_k"], entry["sigma_k"], digits) + (" verified" if entry.get("verified") else ""),
+            interval(entry["temperature_k"], entry["sigma_k"], digits) + verified,
             interval(entry["target_k"], entry["target_sigma_k"], digits),
         )
     parts: list[RenderableType] = [head, boundaries]

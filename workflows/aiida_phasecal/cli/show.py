@@ -6,6 +6,7 @@ import click
 from rich.table import Table
 
 from aiida_phasecal.cli.common import console, echo_json, in_campaign_units, interval, json_option, with_profile
+from phasecal.campaign.methods import how_verified
 
 
 @click.command()
@@ -32,6 +33,7 @@ def print_summary(summary: dict) -> None:
     table = Table("boundary", f"P{gpa}", *columns, "method", "PK")
     for entry in summary["boundaries"]:
         verified = entry.get("verified", True)
+        method = entry["method"] and how_verified(entry["method"], entry.get("anchor_method") if verified else None)
         table.add_row(
             "–".join(entry["phases"]),
             f"{entry['pressure_gpa']:g}",
@@ -39,7 +41,7 @@ def print_summary(summary: dict) -> None:
             interval(entry.get("estimate_k"), entry.get("estimate_sigma_k"), digits),
             interval(entry["temperature_k"], entry["sigma_k"], digits) if verified else "not verified",
             interval(entry["target_k"], entry["target_sigma_k"], digits),
-            str(entry["method"] or "–"),
+            str(method or "–"),
             str(entry["pk"] or "–"),
         )
     console.print(table)

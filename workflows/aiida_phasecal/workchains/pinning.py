@@ -8,7 +8,7 @@ from aiida.engine import ToContext, WorkChain, calcfunction, while_
 from aiida_phasecal.workchains.analysis import thermo_of
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
-from phasecal.campaign.pinning_tasks import check_phases, pinned_tasks, reference_task
+from phasecal.campaign.pinning_tasks import block_of, check_phases, pinned_tasks, reference_task
 from phasecal.errors import DataError, InputError
 from phasecal.freeenergy import pinned_runs, pinning
 
@@ -95,7 +95,8 @@ class PinningWorkChain(WorkChain):
         spec.input(
             "state",
             valid_type=orm.Dict,
-            help="`phases` (solid, liquid), `pressure_gpa`, `temperature_k` where ΔG is measured first, `label`.",
+            help="`phases` (solid, liquid), `pressure_gpa`, `temperature_k` where ΔG is measured first, `label`, "
+            "and `stage` (protocol block) where it is not `pinning`.",
         )
         spec.outline(
             cls.setup,
@@ -186,7 +187,7 @@ class PinningWorkChain(WorkChain):
         accepted = sum(bool(one["accepted"]) for one in self.ctx.points)
         if point["accepted"]:
             self.report(f"T_t = {point['temperature_k']:.1f} ± {point['sigma_k']:.1f} K from {point['at_k']:.0f} K")
-            limit_k = self.ctx.campaign["protocol"]["pinning"]["max_distance"] * point["at_k"]
+            limit_k = block_of(self.ctx.campaign, self.ctx.state)["max_distance"] * point["at_k"]
             near = abs(point["temperature_k"] - point["at_k"]) <= limit_k
             self.ctx.finished = near or accepted >= 2
         else:

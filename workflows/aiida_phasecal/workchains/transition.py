@@ -12,11 +12,14 @@ from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.crossing import CrossingWorkChain
 from aiida_phasecal.workchains.pinning import PinningWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
+from aiida_phasecal.workchains.two_melting_points import TwoMeltingPointsWorkChain
 from phasecal.campaign.tasks import bulk_task, coexistence_parameters, derive_seed, is_liquid
 from phasecal.units import few_bits
 
 LOCATE = "locate"
 """Protocol block of the rough search that comes before a measurement whose guess may be far off."""
+PINNING_STAGES = {"verification": "pinning_verification"}
+"""Protocol block of pinning for the stages that have one of their own."""
 
 
 class TransitionWorkChain(WorkChain):
@@ -97,9 +100,14 @@ class TransitionWorkChain(WorkChain):
             return ToContext(anchor=self.coexistence(self.ctx.state["stages"]))
         where = {key: self.ctx.state[key] for key in ("phases", "pressure_gpa", "label")}
         inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
+        last = self.ctx.state["stages"][-1]
         if self.ctx.state["method"] == "pinning":
-            state = orm.Dict({**where, "temperature_k": self.ctx.guess_k})
+            state = orm.Dict({**where, "temperature_k": self.ctx.guess_k, "stage": PINNING_STAGES.get(last, "pinning")})
             return ToContext(anchor=self.submit(PinningWorkChain, state=state, **inputs))
+        if self.ctx.state["method"] == "two-melting-points":
+            # Where a metastable crystal melts is never known beforehand: it is always searched for.
+            state = orm.Dict({**where, "guess_k": self.ctx.guess_k, "stages": [LOCATE, last]})
+            return ToContext(anchor=self.submit(TwoMeltingPointsWorkChain, state=state, **inputs))
         state = orm.Dict({**where, "guess_k": self.ctx.guess_k})
         return ToContext(anchor=self.submit(CrossingWorkChain, state=state, **inputs))
 

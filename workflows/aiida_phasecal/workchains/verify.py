@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
 from phasecal.calibration.targets import disagreements, targets_of
+from phasecal.campaign.methods import how_verified
 
 
 class VerifyWorkChain(BoundaryPointsWorkChain):
@@ -36,6 +37,13 @@ class VerifyWorkChain(BoundaryPointsWorkChain):
     def purpose(self) -> str:
         """Purpose of the runs: seeds that no training run has used."""
         return f"verification:{self.inputs.model.model_hash[:12]}"
+
+    def run_transitions(self):
+        """Say how every target is verified, and submit the transitions."""
+        for target in targets_of(self.inputs.campaign.get_dict()):
+            name, how = "–".join(target["phases"]), how_verified(target["verify"], target["method"])
+            self.report(f"{name} at {target['pressure_gpa']:g} GPa: verification by {how}")
+        return super().run_transitions()
 
     def compare(self):
         """Reject when a target is missed by more than the interval allows."""
