@@ -21,6 +21,7 @@ class CoexistenceWorkChain(WorkChain):
     """
 
     MAX_ATTEMPTS = 5
+    """Of one stage."""
 
     @classmethod
     def define(cls, spec) -> None:
@@ -86,6 +87,7 @@ class CoexistenceWorkChain(WorkChain):
         if usable:
             self.ctx.temperature_k = anchor["temperature_k"]
             self.ctx.stage += 1
+            self.ctx.attempt = 0
             self.ctx.usable = []
             self.ctx.anchor = anchor
             self.report(
