@@ -111,12 +111,7 @@ def mbar(
         DataError: Shapes disagree, numbers are not finite, or a state has fewer than 4 frames.
         OverlapError: The states fall into groups that share too few configurations; the message names them.
     """
-    u_kn = np.asarray(u_kn, dtype=np.float64)
-    n_k = np.asarray(n_k, dtype=np.int64)
-    if u_kn.shape != (len(n_k), n_k.sum()):
-        raise DataError(f"u_kn has shape {u_kn.shape}, expected {(len(n_k), int(n_k.sum()))}")
-    if not np.isfinite(u_kn).all():
-        raise DataError("reduced potentials are not finite")
+    u_kn, n_k = _checked(u_kn, n_k)
     names = [f"state {k}" for k in range(len(n_k))] if names is None else names
     differences, overlaps = _pairs(u_kn, np.cumsum(n_k), names)
     start, joined = _join(differences, overlaps, min_overlap, names)
@@ -127,6 +122,30 @@ def mbar(
     variance = estimate.compute_free_energy_differences()["dDelta_f"] ** 2
     covariance = (variance[0][:, None] + variance[0][None, :] - variance) / 2
     return MbarResult(np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], joined)
+
+
+def overlapping(
+    u_kn: FloatArray, n_k: NDArray[np.integer], *, min_overlap: float = MIN_OVERLAP, names: Sequence[str]
+) -> NDArray[np.int64]:
+    """Return the number of the group of each state, shape (n_states,): one :func:`mbar` is possible for each group.
+
+    Raises:
+        DataError: As :func:`mbar`.
+    """
+    u_kn, n_k = _checked(u_kn, n_k)
+    _, overlaps = _pairs(u_kn, np.cumsum(n_k), names)
+    return np.asarray(connected_components(overlaps >= min_overlap, directed=False)[1], dtype=np.int64)
+
+
+def _checked(u_kn: FloatArray, n_k: NDArray[np.integer]) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Check the table of reduced potentials."""
+    u_kn = np.asarray(u_kn, dtype=np.float64)
+    n_k = np.asarray(n_k, dtype=np.int64)
+    if u_kn.shape != (len(n_k), n_k.sum()):
+        raise DataError(f"u_kn has shape {u_kn.shape}, expected {(len(n_k), int(n_k.sum()))}")
+    if not np.isfinite(u_kn).all():
+        raise DataError("reduced potentials are not finite")
+    return u_kn, n_k
 
 
 def _pairs(u_kn: FloatArray, ends: NDArray[np.int64], names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
