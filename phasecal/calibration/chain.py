@@ -13,8 +13,9 @@ target.
 
 Signs: Δ is (high-temperature phase) − (low-temperature phase), per atom. ΔS = (ΔH − ΔG)/T, and the boundary of the
 current model is at T + ΔG/ΔS, exact when ΔC_p is small over the distance. Errors are named after their sources
-(calibration/uncertain.py), those of an MBAR after its independent parts, so that targets which share a phase are
-correlated as they should be; the correlation between a sample's mean enthalpy and its share in MBAR is neglected.
+(calibration/uncertain.py), those of an MBAR after its independent parts and, where they go with the mean enthalpy of a
+sample, after that, so that enthalpies and MBAR of the same frames, and targets which share a phase, are correlated as
+they should be.
 """
 
 from __future__ import annotations

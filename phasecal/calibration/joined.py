@@ -119,7 +119,7 @@ def _join_group(
         parts = {int(labels[key]) for key in needed}
         if not parts <= set(solved):
             together = {key: sample for key, sample in independent.items() if labels[key] in parts}
-            solved[int(labels[current])] = _solve(together, frames[state].last.n_atoms, min_overlap, needed)
+            solved[int(labels[current])] = _solve(library, together, min_overlap, needed)
         phi, overlap = solved[int(labels[current])]
         inefficiency = frames[state].n_stored / len(independent[current].volumes)
         joined[state] = JoinedStates(frames[state].last, frames[state].last_energies, inefficiency, phi, overlap)
@@ -127,14 +127,23 @@ def _join_group(
 
 
 def _solve(
-    samples: Mapping[Sampled, PhaseSample], n_atoms: int, min_overlap: float, needed: Sequence[Sampled]
+    library: Library, samples: Mapping[Sampled, PhaseSample], min_overlap: float, needed: Sequence[Sampled]
 ) -> tuple[Mapping[Sampled, Uncertain], float | None]:
-    """Return φ of all states that overlap, and the least overlap of the pairs that join them."""
+    """Return φ of all states that overlap, and the least overlap of the pairs that join them.
+
+    The part of its error that goes with the mean enthalpy of a sample has the same source as that mean.
+    """
+    n_atoms = library.select(needed[0].state, needed[0].model)[0].sample.n_atoms
     try:
         result = phase_free_energies([*samples.values()], n_atoms, min_overlap=min_overlap)
     except OverlapError as error:
         models = ", ".join(str(key.model) for key in needed)
         raise OverlapError(f"{needed[0].state}, models {models}: {error}") from error
-    phi = correlated(result.phi, result.covariance, f"mbar:{next(iter(samples))}")
+    shared = result.with_enthalpy
+    phi = correlated(result.phi, result.covariance - shared @ shared.T, f"mbar:{next(iter(samples))}")
+    for key, column in zip(samples, shared.T, strict=True):
+        enthalpy = library.enthalpy(key.state, key.model)
+        error = Uncertain(0.0, enthalpy.scaled(1 / enthalpy.sigma).parts)
+        phi = [one + error.scaled(float(part)) for one, part in zip(phi, column, strict=True)]
     overlap = float(result.overlap.min()) if len(result.overlap) else None
     return dict(zip(samples, phi, strict=True)), overlap

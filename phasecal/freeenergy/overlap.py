@@ -47,12 +47,15 @@ class MbarResult:
         overlap: Overlap matrix, shape (n_states, n_states); each row sums to 1.
         neighbor_overlap: Two-state overlap of the pairs that join the states, shape (n_states - 1,); 0.5 is
             complete.
+        influence: What each frame adds to the error of each ``f_k``, shape (n_states, n_frames): the error is the sum
+            over frames, from the linearised MBAR equations; row 0 is zero. Its square is about ``covariance``.
     """
 
     f_k: FloatArray
     covariance: FloatArray
     overlap: FloatArray
     neighbor_overlap: FloatArray
+    influence: FloatArray
 
 
 def subsample(n_frames: int, inefficiency: float) -> NDArray[np.int64]:
@@ -116,12 +119,27 @@ def mbar(
     differences, overlaps = _pairs(u_kn, np.cumsum(n_k), names)
     start, joined = _join(differences, overlaps, min_overlap, names)
     if len(n_k) == 1:
-        return MbarResult(start, np.zeros((1, 1)), np.ones((1, 1)), joined)
+        return MbarResult(start, np.zeros((1, 1)), np.ones((1, 1)), joined, np.zeros((1, int(n_k[0]))))
     solver = {"method": "adaptive", "options": {"min_sc_iter": 0}}  # pymbar's default makes scipy warn
     estimate = _pymbar().MBAR(u_kn - u_kn.min(axis=0), n_k, initial_f_k=start, solver_protocol=(solver,))
     variance = estimate.compute_free_energy_differences()["dDelta_f"] ** 2
     covariance = (variance[0][:, None] + variance[0][None, :] - variance) / 2
-    return MbarResult(np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], joined)
+    influence = _influence(np.asarray(estimate.W_nk), n_k)
+    return MbarResult(np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], joined, influence)
+
+
+def _influence(weights: FloatArray, n_k: NDArray[np.int64]) -> FloatArray:
+    """Return the error of f_k that each frame makes, shape (n_states, n_frames).
+
+    MBAR solves 1 − Σ_n W_nk = 0. To first order its error is δf = −A⁻¹ Σ_n (W_nk − mean of W_k over the frames of the
+    same state), A = 1 − WᵀW diag(N), with δf_0 = 0: A is singular, as f is known up to a constant only.
+    """
+    ends = np.cumsum(n_k)[:-1]
+    deviation = np.concatenate([part - part.mean(axis=0) for part in np.split(weights, ends)])
+    a = np.eye(len(n_k)) - weights.T @ weights * n_k
+    influence = np.zeros((len(n_k), len(weights)))
+    influence[1:] = -np.linalg.solve(a[1:, 1:], deviation[:, 1:].T)
+    return influence
 
 
 def overlapping(

@@ -81,11 +81,14 @@ class PhaseFreeEnergies:
         phi: φ_k per atom relative to the first state, shape (n_states,).
         covariance: Their covariance, shape (n_states, n_states); row and column 0 are zero.
         overlap: Two-state overlap of the pairs that join the states, shape (n_states - 1,).
+        with_enthalpy: Error of each φ_k that goes with one standard error of the mean enthalpy of each sample, shape
+            (n_states, n_states): the covariance of the two divided by that standard error.
     """
 
     phi: FloatArray
     covariance: FloatArray
     overlap: FloatArray
+    with_enthalpy: FloatArray
 
     def change(self, start: int, end: int) -> tuple[float, float]:
         """Return φ of one state minus φ of another, and its standard error."""
@@ -148,7 +151,18 @@ def phase_free_energies(
         result = mbar(u_kn, n_k, min_overlap=min_overlap, names=names)
     except OverlapError as error:
         raise OverlapError(f"{error}; {_missing(samples)}") from error
-    return PhaseFreeEnergies(result.f_k / n_atoms, result.covariance / n_atoms**2, result.neighbor_overlap)
+    with_enthalpy, start = [], 0
+    for sample in samples:
+        enthalpies = sample.reduced(sample)
+        direction = (enthalpies - enthalpies.mean()) / (np.std(enthalpies) * np.sqrt(len(enthalpies)))
+        with_enthalpy.append(result.influence[:, start : start + len(enthalpies)] @ direction / n_atoms)
+        start += len(enthalpies)
+    return PhaseFreeEnergies(
+        result.f_k / n_atoms,
+        result.covariance / n_atoms**2,
+        result.neighbor_overlap,
+        np.array(with_enthalpy).T,
+    )
 
 
 def block_bootstrap(samples: Sequence[PhaseSample], n_atoms: int, *, n_copies: int = 40, seed: int = 1) -> FloatArray:

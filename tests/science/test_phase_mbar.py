@@ -118,6 +118,23 @@ def test_missing_states_are_named():
         phase_free_energies([sample(rng, state) for state in states], N)
 
 
+def test_the_error_knows_what_goes_with_the_mean_enthalpy():
+    """The error of φ against the error of the mean enthalpy of each sample, over repeats."""
+    rng = np.random.default_rng(8)
+    states = [(0, 1000.0, 0.0), (0, 1100.0, 0.0)]
+    shared, errors, means = [], [], []
+    for _ in range(200):
+        samples = [sample(rng, state, 100) for state in states]
+        found = phase_free_energies(samples, N)
+        shared.append(found.with_enthalpy[1])
+        errors.append(found.change(0, 1)[0])
+        means.append([one.reduced(one).mean() for one in samples])
+    means = (means - np.mean(means, axis=0)) / np.std(means, axis=0)
+    regression = (errors - np.mean(errors)) @ means / len(errors)
+    assert regression == pytest.approx(np.mean(shared, axis=0), abs=4 * np.std(errors) / np.sqrt(200))
+    assert (regression < -0.4 * np.std(errors)).all()
+
+
 def test_a_state_twice_is_refused():
     rng = np.random.default_rng(5)
     with pytest.raises(DataError, match="exactly once"):
