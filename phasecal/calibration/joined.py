@@ -105,6 +105,8 @@ def _join_group(
         state: library.frames(state, [key.model for key in group if key.state == state], models)
         for state in dict.fromkeys(key.state for key in group)
     }
+    if len({found.last.n_atoms for found in frames.values()}) > 1:
+        raise DataError(f"samples of {group[0].state.phase} hold different atoms; use one cell size for all rounds")
     sampled = {Sampled(sample.model, state): sample for state, f in frames.items() for sample in f.samples}
     independent = dict(zip(group, independent_frames([sampled[key] for key in group]), strict=True))
     try:

@@ -54,9 +54,11 @@ class Springs(Library):
     """Samples of known phases; their energies under all models follow from Σu² and V."""
 
     def __init__(self, rng, plan, n_models, n_frames=100):
+        frames_of = n_frames if isinstance(n_frames, dict) else dict.fromkeys(PHASES, n_frames)
         self.squares, self.evaluated = {}, []
         sources = []
         for i, (phase, model, t, p_gpa) in enumerate(plan):
+            n_frames = frames_of[phase]
             _, stiffness, n, v0 = PHASES[phase]
             kT, p = KB * t, p_gpa / EV_PER_A3_IN_GPA
             squares = kT / (stiffness * MODELS[phase][model]) * rng.chisquare(n * N, n_frames)
@@ -168,9 +170,10 @@ def test_models_that_do_not_overlap_are_refused_and_the_missing_states_named(mon
         estimate(library, [anchor], [boundary("AB", target_k, 1.0)])
 
 
-def test_errors_and_their_correlation_over_targets_are_right():
+def test_errors_and_their_correlation_over_targets_are_right(monkeypatch):
     """Two boundaries at two pressures that share phase A, repeated: what is reported is what is found."""
-    targets = [("AB", 40.0, 0.0), ("AC", 60.0, 0.5)]
+    monkeypatch.setitem(MODELS, "A", (1.0, 1.2))
+    targets = [("AB", 90.0, 0.0), ("AC", -20.0, 0.1)]
     anchors_k = [round(boundary_k(phases, 0, p_gpa), 3) for phases, _, p_gpa in targets]
     targets_k = [t + distance for t, (_, distance, _) in zip(anchors_k, targets, strict=True)]
     sampled = []
@@ -178,14 +181,14 @@ def test_errors_and_their_correlation_over_targets_are_right():
         sampled += plan(phases, (0, anchor_k, p_gpa), (0, target_k, p_gpa), (1, target_k, p_gpa))
     truth = np.array([delta_g(phases, 1, t, p) for (phases, _, p), t in zip(targets, targets_k, strict=True)])
     wanted = [boundary(phases, t, 1.0, p) for (phases, _, p), t in zip(targets, targets_k, strict=True)]
-    rng, n_repeats, sigma_k = np.random.default_rng(4), 150, 0.5
+    rng, n_repeats, sigma_k = np.random.default_rng(4), 50, 0.1
     z, z_apart, ratios = [], [], []
     for _ in range(n_repeats):
         measured = [
             {**boundary(phases, rng.normal(boundary_k(phases, 0, p), sigma_k), sigma_k, p), "model": 0}
             for phases, _, p in targets
         ]
-        found, joined = estimate(Springs(rng, sampled, 2, 60), measured, wanted)
+        found, joined = estimate(Springs(rng, sampled, 2, {"A": 40, "B": 160, "C": 160}), measured, wanted)
         reported = covariance([one.delta_g for one in found])
         errors = np.array([one.delta_g.value for one in found]) - truth
         z.append(
@@ -196,10 +199,10 @@ def test_errors_and_their_correlation_over_targets_are_right():
     spread = 4 / np.sqrt(2 * n_repeats)
     assert np.abs(np.mean(z, axis=0)).max() < 4 / np.sqrt(n_repeats)
     assert np.abs(np.std(z, axis=0) - 1).max() < spread
-    assert np.mean(ratios) > 0.3
+    assert np.mean(ratios) > 0.4
     assert len(joined[state_of("A", targets_k[0], 0.0)].phi) == 6
     # Negative control: targets taken as independent would claim too large an error of their difference.
-    assert np.std(z_apart) < 1 - spread / 2
+    assert np.std(z_apart) < 0.8
 
 
 def test_enthalpies_and_mbar_of_the_same_frames_add_up_with_the_right_error():
@@ -207,7 +210,7 @@ def test_enthalpies_and_mbar_of_the_same_frames_add_up_with_the_right_error():
     start_k, target_k = ANCHOR_K + 250, ANCHOR_K + 400
     sampled = plan("AB", (0, ANCHOR_K, 0.0), (0, start_k, 0.0), (0, target_k, 0.0), (1, target_k, 0.0))
     anchor = {**boundary("AB", boundary_k("AB", 0), 1e-6), "model": 0}
-    rng, n_repeats, z = np.random.default_rng(6), 120, []
+    rng, n_repeats, z = np.random.default_rng(6), 50, []
     for _ in range(n_repeats):
         (found,), _ = estimate(Springs(rng, sampled, 2, 60), [anchor], [boundary("AB", target_k, 1.0)])
         assert found.start_k == pytest.approx(start_k)
