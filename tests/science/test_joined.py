@@ -181,7 +181,7 @@ def test_errors_and_their_correlation_over_targets_are_right(monkeypatch):
         sampled += plan(phases, (0, anchor_k, p_gpa), (0, target_k, p_gpa), (1, target_k, p_gpa))
     truth = np.array([delta_g(phases, 1, t, p) for (phases, _, p), t in zip(targets, targets_k, strict=True)])
     wanted = [boundary(phases, t, 1.0, p) for (phases, _, p), t in zip(targets, targets_k, strict=True)]
-    rng, n_repeats, sigma_k = np.random.default_rng(4), 50, 0.1
+    rng, n_repeats, sigma_k = np.random.default_rng(4), 200, 0.1
     z, z_apart, ratios = [], [], []
     for _ in range(n_repeats):
         measured = [
@@ -201,8 +201,8 @@ def test_errors_and_their_correlation_over_targets_are_right(monkeypatch):
     assert np.abs(np.std(z, axis=0) - 1).max() < spread
     assert np.mean(ratios) > 0.4
     assert len(joined[state_of("A", targets_k[0], 0.0)].phi) == 6
-    # Negative control: targets taken as independent would claim too large an error of their difference.
-    assert np.std(z_apart) < 0.8
+    # Negative control: targets taken as independent would claim too large an error of their difference, by 2σ or more.
+    assert np.std(z_apart) < 1 - spread / 2
 
 
 def test_enthalpies_and_mbar_of_the_same_frames_add_up_with_the_right_error():
