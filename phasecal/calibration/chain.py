@@ -1,44 +1,41 @@
-"""ΔG of every target under the current model: anchor, Gibbs–Helmholtz, and one MBAR per phase.
+"""ΔG of every target under the current model: from an anchor, by one MBAR per phase and, beyond its reach, enthalpies.
 
-An anchor says where ΔG of model a vanishes. ΔG of that model at the target follows from the enthalpies of its samples
-(freeenergy/carry.py); from there to the current model leads, for each phase, the change of G between models at the
-target's T and P (freeenergy/overlap.py; the models in between are the bridges). The newest anchor is used whose model
-was sampled at the target.
+An anchor says where ΔG of model a vanishes, at T_a. Of each phase one MBAR joins the states (model, T, P) that overlap
+with the target's (calibration/joined.py); φ = G/NkT, and the kinetic part cancels between the phases at one T. From the
+state of model a that both phases hold and that is nearest to the anchor, at T_s, it leads to the target at T in one go,
+
+    ΔG(T)/kT = ΔG_a(T_s)/kT_s + [φ(current, T) − φ(a, T_s)]_high − [φ(current, T) − φ(a, T_s)]_low.
+
+The samples that come with an anchor are taken at T_a, so as a rule T_s = T_a, ΔG_a(T_s) = 0, and this is exact. Where
+they are too far from the target to overlap, T_s is as near to T_a as the MBAR reaches (at least the target itself), and
+Gibbs–Helmholtz leads from T_a to T_s (freeenergy/carry.py). The newest anchor is used whose model was sampled at the
+target.
 
 Signs: Δ is (high-temperature phase) − (low-temperature phase), per atom. ΔS = (ΔH − ΔG)/T, and the boundary of the
 current model is at T + ΔG/ΔS, exact when ΔC_p is small over the distance. Errors are named after their sources
-(calibration/uncertain.py); the correlation between a sample's mean enthalpy and its share in MBAR is neglected.
+(calibration/uncertain.py), those of an MBAR after its independent parts and, where they go with the mean enthalpy of a
+sample, after that, so that enthalpies and MBAR of the same frames, and targets which share a phase, are correlated as
+they should be.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from phasecal.calibration.joined import JoinedStates, join_states
 from phasecal.calibration.schema import Anchor, CalibrationStepTask, TargetState
-from phasecal.calibration.states import Library, State, StateFrames, state_of
+from phasecal.calibration.states import Library, Sampled, State, state_of
 from phasecal.calibration.uncertain import Uncertain
-from phasecal.errors import DataError, InputError, OverlapError, PhaseError
+from phasecal.errors import DataError, InputError, PhaseError
 from phasecal.freeenergy.carry import carry_weights
-from phasecal.freeenergy.overlap import mbar
 from phasecal.units import KB
 
-
-@dataclass(frozen=True)
-class ChainLink:
-    """The change of one phase's free energy along the models at one state.
-
-    Attributes:
-        frames: The independent frames that it rests on.
-        shifts: G of the current model minus G of each model, eV/atom, by index of the model.
-        overlap: Least two-state overlap of consecutive models; None for a single model.
-    """
-
-    frames: StateFrames
-    shifts: Mapping[int, Uncertain]
-    overlap: float | None
+MEASURED = "anchor:measured:"
+"""What the source of an anchor's own error begins with."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,8 @@ class BoundaryEstimate:
         delta_h: ΔH, eV/atom.
         delta_v: ΔV, Å³/atom.
         temperature: Where the boundary of the current model is, K.
+        chain: Its error from the change of the models at the target, K; the value is 0.
+        start_k: Temperature of the anchor's model from where MBAR leads to the target, K.
     """
 
     target: TargetState
@@ -62,6 +61,18 @@ class BoundaryEstimate:
     delta_h: Uncertain
     delta_v: Uncertain
     temperature: Uncertain
+    chain: Uncertain
+    start_k: float
+
+    @property
+    def anchor(self) -> Uncertain:
+        """Error of the temperature from the anchor and from carrying it to the target, K; the value is 0."""
+        return Uncertain(0.0, (self.temperature - self.chain).parts)
+
+    @property
+    def carry_sigma_k(self) -> float:
+        """Standard deviation of the temperature from carrying the anchor, and from ΔH, K."""
+        return math.hypot(*(part for source, part in self.anchor.parts.items() if not source.startswith(MEASURED)))
 
     @property
     def delta_s(self) -> float:
@@ -77,13 +88,13 @@ def target_states(target: TargetState) -> tuple[State, State]:
 
 def estimate_targets(
     library: Library, task: CalibrationStepTask
-) -> tuple[list[BoundaryEstimate], dict[State, ChainLink]]:
+) -> tuple[list[BoundaryEstimate], dict[State, JoinedStates]]:
     """Estimate ΔG of the current model at every target.
 
     Raises:
         InputError: A target has no anchor.
         DataError: Samples are missing, or do not belong to their model.
-        OverlapError: Consecutive models are too different.
+        OverlapError: Models are too different; the message names what is missing.
         PhaseError: ΔH is not positive.
         ConvergenceError: A sample is too short.
     """
@@ -92,12 +103,11 @@ def estimate_targets(
     for target, (_, anchor) in zip(task.targets, anchors, strict=True):
         for state in target_states(target):
             oldest[state] = min(anchor.model, oldest.get(state, anchor.model))
-    links = {state: link_models(library, state, model, task.step.min_overlap) for state, model in oldest.items()}
-    estimates = []
-    for target, (index, anchor) in zip(task.targets, anchors, strict=True):
-        carried = carry_anchor(library, target, index, anchor)
-        estimates.append(_estimate(library, target, carried, anchor.model, links))
-    return estimates, links
+    joined = join_states(library, oldest, task.step.min_overlap)
+    estimates = [
+        _estimate(library, target, anchored, joined) for target, anchored in zip(task.targets, anchors, strict=True)
+    ]
+    return estimates, joined
 
 
 def choose_anchor(library: Library, task: CalibrationStepTask, target: TargetState) -> tuple[int, Anchor]:
@@ -125,58 +135,60 @@ def choose_anchor(library: Library, task: CalibrationStepTask, target: TargetSta
     )
 
 
-def carry_anchor(library: Library, target: TargetState, index: int, anchor: Anchor) -> Uncertain:
-    """Return ΔG of the anchor's model at the target, eV/atom."""
+def carry_anchor(library: Library, target: TargetState, index: int, anchor: Anchor, start_k: float) -> Uncertain:
+    """Return ΔG of the anchor's model at ``start_k`` and the pressure of the target by Gibbs–Helmholtz, eV/atom."""
     temperatures = library.temperatures(anchor.model, target.phases, target.pressure_gpa)
     delta_h = [_delta_h(library, target, t, anchor.model) for t in temperatures]
-    weights = carry_weights(anchor.temperature_k, target.temperature_k, temperatures)
+    weights = carry_weights(anchor.temperature_k, start_k, temperatures)
     at_anchor = float(np.interp(anchor.temperature_k, temperatures, [h.value for h in delta_h]))
     error = weights.scale * at_anchor / anchor.temperature_k * anchor.sigma_k
-    carried = Uncertain(
-        0.0, {f"anchor:measured:{index}": error, f"anchor:heat-capacity:{index}": weights.extrapolation_ev}
-    )
+    carried = Uncertain(0.0, {f"{MEASURED}{index}": error, f"anchor:heat-capacity:{index}": weights.extrapolation_ev})
     for weight, h in zip(weights.enthalpy, delta_h, strict=True):
         carried = carried + h.scaled(float(weight))
     return carried
 
 
-def link_models(library: Library, state: State, oldest: int, min_overlap: float) -> ChainLink:
-    """Compare the models from ``oldest`` to the current one at one state by MBAR."""
-    frames = library.frames(state, tuple(range(oldest, library.current + 1)))
-    if len(frames.models) == 1:
-        return ChainLink(frames, {library.current: Uncertain(0.0)}, None)
-    kT = KB * state.temperature_k
-    try:
-        result = mbar(frames.energies / kT, frames.counts, min_overlap=min_overlap)
-    except (OverlapError, DataError) as error:
-        models = ", ".join(str(model) for model in frames.models)
-        raise type(error)(f"{state}, models {models}: {error}") from error
-    per_atom = kT / frames.last.n_atoms
-    difference = result.f_k[-1] - result.f_k
-    covariance = result.covariance
-    variance = covariance[-1, -1] + np.diag(covariance) - 2 * covariance[-1]
-    sigma = np.sqrt(np.maximum(variance, 0.0))
-    shifts = {
-        model: Uncertain(float(per_atom * f), {f"chain:{state}:{model}": float(per_atom * s)})
-        for model, f, s in zip(frames.models, difference, sigma, strict=True)
-    }
-    return ChainLink(frames, shifts, float(result.neighbor_overlap.min()))
+def _start(low: JoinedStates, high: JoinedStates, target: TargetState, anchor: Anchor) -> float:
+    """Return the temperature nearest to the anchor, K, where the MBAR of both phases holds the anchor's model."""
+    reached = [
+        {key.state.temperature_k for key in phase.phi if _is_at(key, anchor.model, target.pressure_gpa)}
+        for phase in (low, high)
+    ]
+    return min(set.intersection(*reached), key=lambda t: abs(t - anchor.temperature_k))
+
+
+def _is_at(key: Sampled, model: int, pressure_gpa: float) -> bool:
+    """Say whether a state is of one model and pressure."""
+    return key == Sampled(model, state_of(key.state.phase, key.state.temperature_k, pressure_gpa))
+
+
+def _delta_phi(
+    target: TargetState, joined: Mapping[State, JoinedStates], start: tuple[int, float], end: int
+) -> Uncertain:
+    """Return the change of Δφ from model and temperature (``start``) to model ``end`` at the target."""
+    changes = []
+    for state in target_states(target):
+        model, temperature_k = start
+        beginning = state_of(state.phase, temperature_k, state.pressure_gpa)
+        phi = joined[state].phi
+        changes.append(phi[Sampled(end, state)] - phi[Sampled(model, beginning)])
+    low, high = changes
+    return high - low
 
 
 def _estimate(
-    library: Library,
-    target: TargetState,
-    carried: Uncertain,
-    anchored: int,
-    links: Mapping[State, ChainLink],
+    library: Library, target: TargetState, anchored: tuple[int, Anchor], joined: Mapping[State, JoinedStates]
 ) -> BoundaryEstimate:
     """Put the pieces of one target together."""
     low, high = target_states(target)
-    delta_g = carried
-    if anchored != library.current:
-        delta_g = delta_g + links[high].shifts[anchored] - links[low].shifts[anchored]
-    delta_h = _delta_h(library, target, target.temperature_k, library.current)
-    t, g, h = target.temperature_k, delta_g.value, delta_h.value
+    index, anchor = anchored
+    t, kT = target.temperature_k, KB * target.temperature_k
+    start_k = _start(joined[low], joined[high], target, anchor)
+    carried = carry_anchor(library, target, index, anchor, start_k).scaled(t / start_k)
+    carried = carried + _delta_phi(target, joined, (anchor.model, start_k), anchor.model).scaled(kT)
+    chain = _delta_phi(target, joined, (anchor.model, t), library.current).scaled(kT)
+    delta_g, delta_h = carried + chain, _delta_h(library, target, t, library.current)
+    g, h = delta_g.value, delta_h.value
     if h - g <= 0:
         raise PhaseError(
             f"{'|'.join(target.phases)} at {t:g} K: ΔS is not positive (ΔH {1e3 * h:.1f}, ΔG {1e3 * g:.1f} meV/atom); "
@@ -184,9 +196,17 @@ def _estimate(
         )
     slope = t / (h - g) ** 2
     error = delta_g.scaled(slope * h) - delta_h.scaled(slope * g)
-    temperature = Uncertain(t * h / (h - g), error.parts)
-    delta_v = library.volume(high, library.current) - library.volume(low, library.current)
-    return BoundaryEstimate(target, low, high, delta_g, delta_h, delta_v, temperature)
+    return BoundaryEstimate(
+        target,
+        low,
+        high,
+        delta_g,
+        delta_h,
+        delta_v=library.volume(high, library.current) - library.volume(low, library.current),
+        temperature=Uncertain(t * h / (h - g), error.parts),
+        chain=Uncertain(0.0, chain.scaled(slope * h).parts),
+        start_k=start_k,
+    )
 
 
 def _delta_h(library: Library, target: TargetState, temperature_k: float, model: int) -> Uncertain:

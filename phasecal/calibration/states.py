@@ -7,7 +7,7 @@ in the same way; printed energies serve only to check that a sample belongs to i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,8 @@ from phasecal.calibration.schema import CalibrationStepTask, SampleFile
 from phasecal.calibration.uncertain import Uncertain
 from phasecal.errors import ConvergenceError, DataError, InputError
 from phasecal.freeenergy.overlap import subsample
-from phasecal.observables.statistics import Estimate, mean_with_error, statistical_inefficiency
+from phasecal.freeenergy.phase_mbar import PhaseSample
+from phasecal.observables.statistics import Estimate, mean_with_error
 from phasecal.potentials.base import Frames, Model, energies, frames_from_sample, load_model
 from phasecal.sample import Sample
 from phasecal.units import EV_PER_A3_IN_GPA
@@ -92,26 +93,35 @@ class Source:
             raise type(error)(f"{what} of {self.state} ({self.file}): {error}; sample longer") from error
 
 
+class Sampled(NamedTuple):
+    """A state and the model that was sampled there."""
+
+    model: int
+    state: State
+
+    def __str__(self) -> str:
+        return f"{self.state}, model {self.model}"
+
+
 @dataclass(frozen=True)
 class StateFrames:
-    """Frames of one state, from several models, with their energies under all of them.
+    """Frames of one state, from several models, with their energies.
 
     Attributes:
-        models: Indices of the models, oldest first.
-        counts: Independent frames sampled under each of them, shape (n_models,).
-        energies: Energy of every independent frame under every model, eV, shape (n_models, n_frames); frames in the
-            order of models.
-        last: Frames of the last model, with neighbours: for averages, which a rest of correlation does not bias.
-        last_energies: Their energies under the last model, eV, shape (n_last,).
-        inefficiency: Stored frames of the last model per independent one.
+        samples: Frames of each of them, oldest model first, thinned by the correlation of the enthalpy.
+        last: Those of the last model, with neighbours: for averages, which a rest of correlation does not bias.
+        n_stored: Stored frames of the last model.
     """
 
-    models: tuple[int, ...]
-    counts: NDArray[np.int64]
-    energies: FloatArray
+    samples: tuple[PhaseSample, ...]
     last: Frames
-    last_energies: FloatArray
-    inefficiency: float
+    n_stored: int
+
+    @property
+    def last_energies(self) -> FloatArray:
+        """Energies of the last frames under their own model, eV, shape (n_last,)."""
+        sample = self.samples[-1]
+        return sample.energies[sample.model]
 
 
 class Library:
@@ -172,47 +182,39 @@ class Library:
         """Return the mean volume, Å³/atom."""
         return self._mean(state, model, "volume")
 
-    def frames(self, state: State, models: tuple[int, ...]) -> StateFrames:
-        """Return frames of a state with their energies under all the models that sampled it.
-
-        All are thinned by the statistical inefficiency of the enthalpy, the independent ones also by that of the energy
-        change to the last model (for frames of the last model, to the one before).
+    def frames(self, state: State, drivers: Sequence[int], models: Iterable[int]) -> StateFrames:
+        """Return frames of a state with their energies.
 
         Args:
             state: Phase, temperature and pressure.
-            models: Indices of models, oldest first; those without a sample of the state are left out. The
-                last has one.
+            drivers: Indices of models that sampled it, oldest first.
+            models: Indices of the models to evaluate; rows of others are nan.
 
         Raises:
             DataError: Printed energies are not those of the model that is said to have printed them.
         """
-        used = tuple(model for model in models if self.select(state, model))
-        sources = [source for model in used for source in self.select(state, model)]
+        sources = [source for model in drivers for source in self.select(state, model)]
         thinned = [_take(s.sample, subsample(s.sample.n_frames, s.enthalpy.inefficiency)) for s in sources]
-        merged = _merge(thinned)
-        batch = frames_from_sample(merged, max(model.cutoff for model in self.models))
-        table = np.array([energies(self.models[model], batch) for model in used])
-        keep, counts, start = [], np.zeros(len(used), dtype=np.int64), 0
+        batch = frames_from_sample(_merge(thinned), max(model.cutoff for model in self.models))
+        table = np.full((len(self.models), batch.n_frames), np.nan)
+        for model in models:
+            table[model] = energies(self.models[model], batch)
+        of_model: dict[int, list[NDArray[np.int64]]] = {model: [] for model in drivers}
+        start = 0
         for source, sample in zip(sources, thinned, strict=True):
-            own = used.index(source.model)
             columns = np.arange(start, start + sample.n_frames)
-            check_energies(source, sample.energies, table[own, columns])
-            other = -1 if own < len(used) - 1 else own - 1
-            delta_u = table[other, columns] - table[own, columns]
-            kept = columns[subsample(sample.n_frames, _inefficiency(delta_u))]
-            keep.append(kept)
-            counts[own] += len(kept)
+            check_energies(source, sample.energies, table[source.model, columns])
+            of_model[source.model].append(columns)
             start += sample.n_frames
-        of_last = [source.model == used[-1] for source in sources]
-        n_last = sum(sample.n_frames for sample, is_last in zip(thinned, of_last, strict=True) if is_last)
-        n_stored = sum(source.sample.n_frames for source in self.select(state, used[-1]))
+        columns_of = {model: np.concatenate(columns) for model, columns in of_model.items()}
+        last = drivers[-1]
         return StateFrames(
-            models=used,
-            counts=counts,
-            energies=table[:, np.concatenate(keep)],
-            last=take_frames(batch, np.arange(start - n_last, start)),
-            last_energies=table[-1, start - n_last :],
-            inefficiency=float(n_stored / counts[-1]),
+            samples=tuple(
+                PhaseSample(model, state.temperature_k, state.pressure_gpa, table[:, columns], batch.volumes[columns])
+                for model, columns in columns_of.items()
+            ),
+            last=batch.take(columns_of[last]),
+            n_stored=sum(source.sample.n_frames for source in self.select(state, last)),
         )
 
     def _mean(self, state: State, model: int, name: str) -> Uncertain:
@@ -225,16 +227,6 @@ class Library:
             part = Uncertain(estimate.value, {f"{name}:{source.file}": estimate.sigma})
             mean = mean + part.scaled(estimate.n_effective / total)
         return mean
-
-
-def take_frames(frames: Frames, chosen: NDArray[np.int64]) -> Frames:
-    """Return some frames of a batch."""
-    return frames._replace(
-        positions=frames.positions[chosen],
-        cells=frames.cells[chosen],
-        neighbors=frames.neighbors[chosen],
-        shifts=frames.shifts[chosen],
-    )
 
 
 def check_energies(source: Source, printed: FloatArray, computed: FloatArray) -> None:
@@ -272,13 +264,6 @@ def _structure(model: Model) -> tuple[object, ...]:
     """Return what all models of one calibration share: everything but the parameters."""
     arrays = {name: array.tobytes() for name, array in model.arrays().items() if name != "theta"}
     return model.family, model.config, model.parameter_names, arrays
-
-
-def _inefficiency(series: FloatArray) -> float:
-    """Return the statistical inefficiency; 1 for a series that is too short or constant to tell."""
-    if len(series) < 8 or np.ptp(series) < 1e-9:
-        return 1.0
-    return statistical_inefficiency(series)
 
 
 def _take(sample: Sample, frames: NDArray[np.int64]) -> Sample:

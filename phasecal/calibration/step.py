@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phasecal.calibration.chain import BoundaryEstimate, ChainLink, estimate_targets
+from phasecal.calibration.chain import BoundaryEstimate, estimate_targets
+from phasecal.calibration.joined import JoinedStates
 from phasecal.calibration.protected import ColdProtection, cold_properties
 from phasecal.calibration.schema import CalibrationStepTask, StepSettings, read_task
-from phasecal.calibration.states import Library, State, take_frames
+from phasecal.calibration.states import Library, State
 from phasecal.calibration.stop import is_converged
 from phasecal.calibration.uncertain import covariance
 from phasecal.difftre.problem import PhaseState, Problem, SoftValue, Step, Target
@@ -61,10 +62,10 @@ def run(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
     """
     task = read_task(data)
     library = Library.load(folder, task)
-    estimates, links = estimate_targets(library, task)
-    states = tuple(links)
+    estimates, joined = estimate_targets(library, task)
+    states = tuple(joined)
     protection = ColdProtection.build(library.models[0], task.protect) if task.protect else None
-    problem = _problem(library, task, estimates, links, protection)
+    problem = _problem(library, task, estimates, joined, protection)
     step = _method(task.step).step(problem)
     model = library.models[-1]
     following = model.with_theta(step.theta)
@@ -78,7 +79,7 @@ def run(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
             _target_result(estimate, float(forecast), float(sigma))
             for estimate, forecast, sigma in zip(estimates, step.delta_g_ev, step.delta_g_sigma_ev, strict=True)
         ],
-        "phases": [_phase_result(state, links[state], i, step) for i, state in enumerate(states)],
+        "phases": [_phase_result(state, joined[state], i, step) for i, state in enumerate(states)],
         "step": {
             "method": task.step.method,
             "fraction": step.fraction,
@@ -87,7 +88,7 @@ def run(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
             "theta_change_norm": float(np.linalg.norm(step.theta - model.theta)),
         },
         "protected": [] if protection is None else protection.report(step.theta),
-        "force_rms_change_ev_a": _force_change(library.models[0], following, _few(links)),
+        "force_rms_change_ev_a": _force_change(library.models[0], following, _few(joined)),
         "cold": {} if protection is None else _cold(protection, library.models[0], model, following),
     }
 
@@ -103,18 +104,18 @@ def _problem(
     library: Library,
     task: CalibrationStepTask,
     estimates: Sequence[BoundaryEstimate],
-    links: Mapping[State, ChainLink],
+    joined: Mapping[State, JoinedStates],
     protection: ColdProtection | None,
 ) -> Problem:
     """Return what the step starts from."""
     model = library.models[-1]
-    states = tuple(links)
+    states = tuple(joined)
     delta_g = [estimate.delta_g for estimate in estimates]
     experimental = [estimate.delta_s * estimate.target.sigma_k for estimate in estimates]
-    few = _few(links)
+    few = _few(joined)
     return Problem(
         theta=model.theta,
-        states=tuple(_phase_state(model, state, links[state]) for state in states),
+        states=tuple(_phase_state(model, state, joined[state]) for state in states),
         targets=tuple(_target(library, task.step, estimate, states) for estimate in estimates),
         covariance=covariance(delta_g) + np.diag(np.square(experimental)),
         force_metric=np.mean([force_jacobian_metric(model, frames) for frames in few], axis=0),
@@ -122,16 +123,16 @@ def _problem(
     )
 
 
-def _phase_state(model: Model, state: State, link: ChainLink) -> PhaseState:
+def _phase_state(model: Model, state: State, joined: JoinedStates) -> PhaseState:
     """Return the current model's frames of one state."""
-    frames = link.frames.last
+    frames = joined.frames
     return PhaseState(
         phase=state.phase,
         temperature_k=state.temperature_k,
         pressure_gpa=state.pressure_gpa,
         n_atoms=frames.n_atoms,
         volumes=frames.volumes,
-        current=link.frames.last_energies,
+        current=joined.energies,
         energies=partial(energies, model, frames),
         gradients=partial(gradients, model, frames),
     )
@@ -156,13 +157,13 @@ def _target(library: Library, settings: StepSettings, estimate: BoundaryEstimate
     )
 
 
-def _few(links: Mapping[State, ChainLink]) -> list[Frames]:
+def _few(joined: Mapping[State, JoinedStates]) -> list[Frames]:
     """Return a few frames of each state of the current model, spread over the run."""
     few = []
-    for link in links.values():
-        frames = link.frames.last
+    for states in joined.values():
+        frames = states.frames
         chosen = np.unique(np.linspace(0, frames.n_frames - 1, _METRIC_FRAMES).astype(int))
-        few.append(take_frames(frames, chosen))
+        few.append(frames.take(chosen))
     return few
 
 
@@ -207,23 +208,25 @@ def _target_result(estimate: BoundaryEstimate, forecast_ev: float, forecast_sigm
         "slope_sigma_k_gpa": slope_sigma,
         "temperature_k": temperature.value,
         "sigma_k": temperature.sigma,
-        "anchor_sigma_k": math.hypot(temperature.sigma_of("anchor:"), temperature.sigma_of("enthalpy:")),
-        "carry_sigma_k": math.hypot(temperature.sigma_of("anchor:heat-capacity:"), temperature.sigma_of("enthalpy:")),
-        "chain_sigma_k": temperature.sigma_of("chain:"),
+        "anchor_sigma_k": estimate.anchor.sigma,
+        "carry_sigma_k": estimate.carry_sigma_k,
+        "chain_sigma_k": estimate.chain.sigma,
+        "mbar_from_k": estimate.start_k,
         "predicted_temperature_k": t * h / (h - forecast_ev),
         "predicted_sigma_k": math.hypot(temperature.sigma, forecast_sigma_ev / delta_s),
     }
 
 
-def _phase_result(state: State, link: ChainLink, index: int, step: Step) -> dict[str, Any]:
+def _phase_result(state: State, joined: JoinedStates, index: int, step: Step) -> dict[str, Any]:
     """Return how far the frames of one phase carry."""
     return {
         "phase": state.phase,
         "temperature_k": state.temperature_k,
         "pressure_gpa": state.pressure_gpa,
-        "n_frames": link.frames.last.n_frames,
-        "inefficiency": link.frames.inefficiency,
+        "n_frames": joined.frames.n_frames,
+        "inefficiency": joined.inefficiency,
         "n_eff": float(step.n_eff[index]),
         "sd_beta_du": float(step.spreads[index]),
-        "overlap": link.overlap,
+        "overlap": joined.overlap,
+        "joined": [str(key) for key in joined.phi],
     }

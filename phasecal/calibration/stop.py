@@ -17,7 +17,4 @@ def is_converged(estimates: Sequence[BoundaryEstimate], tolerance_k: float) -> b
         estimates: The current model at every target.
         tolerance_k: Largest deviation that is wanted, K.
     """
-    return all(
-        abs(e.temperature.value - e.target.temperature_k) <= max(tolerance_k, e.temperature.sigma_of("chain:"))
-        for e in estimates
-    )
+    return all(abs(e.temperature.value - e.target.temperature_k) <= max(tolerance_k, e.chain.sigma) for e in estimates)

@@ -50,6 +50,22 @@ class Uncertain:
         return math.hypot(*(part for source, part in self.parts.items() if source.startswith(prefix)))
 
 
+def correlated(values: NDArray[np.float64], covariance: NDArray[np.float64], name: str) -> list[Uncertain]:
+    """Return numbers with a known covariance matrix, as sums of its independent parts (eigenvectors).
+
+    Args:
+        values: The numbers, shape (n_numbers,).
+        covariance: Their covariance, shape (n_numbers, n_numbers).
+        name: What the sources of their errors begin with; one that no other numbers have.
+    """
+    variances, vectors = np.linalg.eigh(covariance)
+    parts = vectors * np.sqrt(np.maximum(variances, 0.0))
+    return [
+        Uncertain(float(value), {f"{name}:{i}": float(part) for i, part in enumerate(row)})
+        for value, row in zip(values, parts, strict=True)
+    ]
+
+
 def covariance(numbers: Sequence[Uncertain]) -> NDArray[np.float64]:
     """Return the covariance matrix of numbers, shape (n_numbers, n_numbers)."""
     sources = sorted({source for number in numbers for source in number.parts})

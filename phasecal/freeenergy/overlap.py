@@ -47,12 +47,15 @@ class MbarResult:
         overlap: Overlap matrix, shape (n_states, n_states); each row sums to 1.
         neighbor_overlap: Two-state overlap of the pairs that join the states, shape (n_states - 1,); 0.5 is
             complete.
+        influence: What each frame adds to the error of each ``f_k``, shape (n_states, n_frames): the error is the sum
+            over frames, from the linearised MBAR equations; row 0 is zero. Its square is about ``covariance``.
     """
 
     f_k: FloatArray
     covariance: FloatArray
     overlap: FloatArray
     neighbor_overlap: FloatArray
+    influence: FloatArray
 
 
 def subsample(n_frames: int, inefficiency: float) -> NDArray[np.int64]:
@@ -111,22 +114,56 @@ def mbar(
         DataError: Shapes disagree, numbers are not finite, or a state has fewer than 4 frames.
         OverlapError: The states fall into groups that share too few configurations; the message names them.
     """
+    u_kn, n_k = _checked(u_kn, n_k)
+    names = [f"state {k}" for k in range(len(n_k))] if names is None else names
+    differences, overlaps = _pairs(u_kn, np.cumsum(n_k), names)
+    start, joined = _join(differences, overlaps, min_overlap, names)
+    if len(n_k) == 1:
+        return MbarResult(start, np.zeros((1, 1)), np.ones((1, 1)), joined, np.zeros((1, int(n_k[0]))))
+    solver = {"method": "adaptive", "options": {"min_sc_iter": 0}}  # pymbar's default makes scipy warn
+    estimate = _pymbar().MBAR(u_kn - u_kn.min(axis=0), n_k, initial_f_k=start, solver_protocol=(solver,))
+    variance = estimate.compute_free_energy_differences()["dDelta_f"] ** 2
+    covariance = (variance[0][:, None] + variance[0][None, :] - variance) / 2
+    influence = _influence(np.asarray(estimate.W_nk), n_k)
+    return MbarResult(np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], joined, influence)
+
+
+def _influence(weights: FloatArray, n_k: NDArray[np.int64]) -> FloatArray:
+    """Return the error of f_k that each frame makes, shape (n_states, n_frames).
+
+    MBAR solves 1 − Σ_n W_nk = 0. To first order its error is δf = −A⁻¹ Σ_n (W_nk − mean of W_k over the frames of the
+    same state), A = 1 − WᵀW diag(N), with δf_0 = 0: A is singular, as f is known up to a constant only.
+    """
+    ends = np.cumsum(n_k)[:-1]
+    deviation = np.concatenate([part - part.mean(axis=0) for part in np.split(weights, ends)])
+    a = np.eye(len(n_k)) - weights.T @ weights * n_k
+    influence = np.zeros((len(n_k), len(weights)))
+    influence[1:] = -np.linalg.solve(a[1:, 1:], deviation[:, 1:].T)
+    return influence
+
+
+def overlapping(
+    u_kn: FloatArray, n_k: NDArray[np.integer], *, min_overlap: float = MIN_OVERLAP, names: Sequence[str]
+) -> NDArray[np.int64]:
+    """Return the number of the group of each state, shape (n_states,): one :func:`mbar` is possible for each group.
+
+    Raises:
+        DataError: As :func:`mbar`.
+    """
+    u_kn, n_k = _checked(u_kn, n_k)
+    _, overlaps = _pairs(u_kn, np.cumsum(n_k), names)
+    return np.asarray(connected_components(overlaps >= min_overlap, directed=False)[1], dtype=np.int64)
+
+
+def _checked(u_kn: FloatArray, n_k: NDArray[np.integer]) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Check the table of reduced potentials."""
     u_kn = np.asarray(u_kn, dtype=np.float64)
     n_k = np.asarray(n_k, dtype=np.int64)
     if u_kn.shape != (len(n_k), n_k.sum()):
         raise DataError(f"u_kn has shape {u_kn.shape}, expected {(len(n_k), int(n_k.sum()))}")
     if not np.isfinite(u_kn).all():
         raise DataError("reduced potentials are not finite")
-    names = [f"state {k}" for k in range(len(n_k))] if names is None else names
-    differences, overlaps = _pairs(u_kn, np.cumsum(n_k), names)
-    start, joined = _join(differences, overlaps, min_overlap, names)
-    if len(n_k) == 1:
-        return MbarResult(start, np.zeros((1, 1)), np.ones((1, 1)), joined)
-    solver = {"method": "adaptive", "options": {"min_sc_iter": 0}}  # pymbar's default makes scipy warn
-    estimate = _pymbar().MBAR(u_kn - u_kn.min(axis=0), n_k, initial_f_k=start, solver_protocol=(solver,))
-    variance = estimate.compute_free_energy_differences()["dDelta_f"] ** 2
-    covariance = (variance[0][:, None] + variance[0][None, :] - variance) / 2
-    return MbarResult(np.array(estimate.f_k), covariance, estimate.compute_overlap()["matrix"], joined)
+    return u_kn, n_k
 
 
 def _pairs(u_kn: FloatArray, ends: NDArray[np.int64], names: Sequence[str]) -> tuple[FloatArray, FloatArray]:

@@ -12,24 +12,29 @@ Limit: states overlap when their T differ by less than about T/√(N c_p/k), 50 
 
 States need not be in any order (:func:`phasecal.freeenergy.overlap.mbar` joins the pairs that overlap most); where they
 fall into groups that share no configurations the error names the two nearest states and how many are missing between.
+
+Whether two conditions (T, P) can overlap at all shows before any model is evaluated: at one θ the standard deviation of
+u_2 − u_1 = (β_2 − β_1) U + (β_2 P_2 − β_1 P_1) V follows from printed energies and volumes (:func:`thermal_spread`).
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 from phasecal.errors import DataError, OverlapError
-from phasecal.freeenergy.overlap import MIN_OVERLAP, mbar, subsample
+from phasecal.freeenergy.overlap import MIN_OVERLAP, mbar, overlapping, subsample
 from phasecal.observables.statistics import statistical_inefficiency
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 BRIDGED_SD = 2.0
 """Standard deviation of the reduced energy difference of two states that BAR bridges comfortably, kT."""
+
+_FEWEST_TO_JUDGE = 8
 
 FloatArray = NDArray[np.float64]
 
@@ -42,7 +47,8 @@ class PhaseSample:
         model: Index of the model that drove the run.
         temperature_k: Temperature, K.
         pressure_gpa: Pressure, GPa.
-        energies: Energy of each frame under every model, eV per cell, shape (n_models, n_frames).
+        energies: Energy of each frame under every model, eV per cell, shape (n_models, n_frames); rows of models that
+            no state of interest has may be nan.
         volumes: Volume of each frame, Å³ per cell, shape (n_frames,).
     """
 
@@ -66,11 +72,6 @@ class PhaseSample:
             self.model, self.temperature_k, self.pressure_gpa, self.energies[:, frames], self.volumes[frames]
         )
 
-    @property
-    def inefficiency(self) -> float:
-        """Correlated frames per independent one, of the reduced potential."""
-        return statistical_inefficiency(self.reduced(self))
-
 
 @dataclass(frozen=True)
 class PhaseFreeEnergies:
@@ -80,11 +81,14 @@ class PhaseFreeEnergies:
         phi: φ_k per atom relative to the first state, shape (n_states,).
         covariance: Their covariance, shape (n_states, n_states); row and column 0 are zero.
         overlap: Two-state overlap of the pairs that join the states, shape (n_states - 1,).
+        with_enthalpy: Error of each φ_k that goes with one standard error of the mean enthalpy of each sample, shape
+            (n_states, n_states): the covariance of the two divided by that standard error.
     """
 
     phi: FloatArray
     covariance: FloatArray
     overlap: FloatArray
+    with_enthalpy: FloatArray
 
     def change(self, start: int, end: int) -> tuple[float, float]:
         """Return φ of one state minus φ of another, and its standard error."""
@@ -93,31 +97,72 @@ class PhaseFreeEnergies:
         return float(self.phi[end] - self.phi[start]), float(np.sqrt(max(variance, 0.0)))
 
 
+def thermal_spread(
+    energies: FloatArray, volumes: FloatArray, start: tuple[float, float], end: tuple[float, float]
+) -> float:
+    """Return how far apart two conditions are for one model: sd of the reduced energy difference.
+
+    Args:
+        energies: Energy of each frame under the model that drove it, eV per cell, shape (n_frames,).
+        volumes: Volume of each frame, Å³ per cell, shape (n_frames,).
+        start: Temperature, K, and pressure, GPa, of one condition; the frames come from either.
+        end: Those of the other.
+    """
+    (beta, work), (beta2, work2) = ((1 / (KB * t), p / EV_PER_A3_IN_GPA / (KB * t)) for t, p in (start, end))
+    return float(np.std((beta2 - beta) * energies + (work2 - work) * volumes))
+
+
+def independent_frames(samples: Sequence[PhaseSample]) -> list[PhaseSample]:
+    """Return the samples of all states of a phase, thinned to frames that are independent of each other.
+
+    Args:
+        samples: The states, older models first. What counts is the correlation of the energy difference to another
+            state: the newest other model at the same T and P where there is one, else the last other state.
+    """
+    return [sample.take(subsample(len(sample.volumes), _inefficiency(sample, samples))) for sample in samples]
+
+
+def overlapping_groups(samples: Sequence[PhaseSample], *, min_overlap: float = MIN_OVERLAP) -> NDArray[np.int64]:
+    """Return the number of the group of each state, shape (n_states,): states of one overlap, directly or by others.
+
+    Raises:
+        DataError: As :func:`phase_free_energies`.
+    """
+    names, u_kn, n_k = _table(samples)
+    return overlapping(u_kn, n_k, min_overlap=min_overlap, names=names)
+
+
 def phase_free_energies(
     samples: Sequence[PhaseSample], n_atoms: int, *, min_overlap: float = MIN_OVERLAP
 ) -> PhaseFreeEnergies:
     """Solve one MBAR for all states of a phase.
 
     Args:
-        samples: Each state once; frames are thinned to independent ones.
+        samples: Each state once, with independent frames (:func:`independent_frames`).
         n_atoms: Atoms in the cell, N.
         min_overlap: Least two-state overlap (0.5 is complete) of states that count as joined.
 
     Raises:
-        DataError: No samples, a state twice, too few independent frames, or numbers that are not finite.
+        DataError: No samples, a state twice, too few frames, or numbers that are not finite.
         OverlapError: States share no configurations; the message names what is missing.
     """
-    names = [str(sample) for sample in samples]
-    if not samples or len(set(names)) != len(names):
-        raise DataError("one MBAR needs every state exactly once; merge the samples of one state first")
-    thinned = [sample.take(subsample(len(sample.volumes), sample.inefficiency)) for sample in samples]
-    u_kn = np.array([np.concatenate([state.reduced(frames) for frames in thinned]) for state in thinned])
-    n_k = np.array([len(sample.volumes) for sample in thinned])
+    names, u_kn, n_k = _table(samples)
     try:
         result = mbar(u_kn, n_k, min_overlap=min_overlap, names=names)
     except OverlapError as error:
         raise OverlapError(f"{error}; {_missing(samples)}") from error
-    return PhaseFreeEnergies(result.f_k / n_atoms, result.covariance / n_atoms**2, result.neighbor_overlap)
+    with_enthalpy, start = [], 0
+    for sample in samples:
+        enthalpies = sample.reduced(sample)
+        direction = (enthalpies - enthalpies.mean()) / (np.std(enthalpies) * np.sqrt(len(enthalpies)))
+        with_enthalpy.append(result.influence[:, start : start + len(enthalpies)] @ direction / n_atoms)
+        start += len(enthalpies)
+    return PhaseFreeEnergies(
+        result.f_k / n_atoms,
+        result.covariance / n_atoms**2,
+        result.neighbor_overlap,
+        np.array(with_enthalpy).T,
+    )
 
 
 def block_bootstrap(samples: Sequence[PhaseSample], n_atoms: int, *, n_copies: int = 40, seed: int = 1) -> FloatArray:
@@ -125,27 +170,64 @@ def block_bootstrap(samples: Sequence[PhaseSample], n_atoms: int, *, n_copies: i
 
     An independent second opinion on :attr:`PhaseFreeEnergies.covariance`: blocks of two inefficiencies are drawn with
     replacement in every state (Künsch, Ann. Stat. 17, 1217 (1989)), never single frames, which are correlated.
+
+    Args:
+        samples: Each state once, with all frames, older models first.
+        n_atoms: Atoms in the cell, N.
+        n_copies: Resampled data sets; the relative error of a standard deviation is about (2·n_copies)^(−1/2).
+        seed: Of the resampling.
     """
     rng = np.random.default_rng(seed)
+    lengths = [int(np.clip(np.ceil(2 * _inefficiency(sample, samples)), 1, len(sample.volumes))) for sample in samples]
     copies = []
     for _ in range(n_copies):
         drawn = []
-        for sample in samples:
+        for sample, length in zip(samples, lengths, strict=True):
             n_frames = len(sample.volumes)
-            length = int(np.clip(np.ceil(2 * sample.inefficiency), 1, n_frames))
             starts = rng.integers(0, n_frames - length + 1, int(np.ceil(n_frames / length)))
             drawn.append(sample.take((starts[:, None] + np.arange(length)).ravel()[:n_frames]))
         copies.append(phase_free_energies(drawn, n_atoms).phi)
     return np.atleast_2d(np.cov(np.array(copies), rowvar=False))
 
 
+def _table(samples: Sequence[PhaseSample]) -> tuple[list[str], FloatArray, NDArray[np.int64]]:
+    """Return names, reduced potentials of all frames in all states, and the number of frames of each state."""
+    names = [str(sample) for sample in samples]
+    if not samples or len(set(names)) != len(names):
+        raise DataError("one MBAR needs every state exactly once; merge the samples of one state first")
+    u_kn = np.array([np.concatenate([state.reduced(frames) for frames in samples]) for state in samples])
+    return names, u_kn, np.array([len(sample.volumes) for sample in samples])
+
+
+def _inefficiency(sample: PhaseSample, samples: Sequence[PhaseSample]) -> float:
+    """Return the correlated frames per independent one; 1 for a series that is too short or constant to tell."""
+    others = [other for other in samples if other is not sample]
+    condition = (sample.temperature_k, sample.pressure_gpa)
+    beside = [other for other in others if (other.temperature_k, other.pressure_gpa) == condition]
+    if not others:
+        return 1.0
+    difference = (beside or others)[-1].reduced(sample) - sample.reduced(sample)
+    if len(difference) < _FEWEST_TO_JUDGE or np.ptp(difference) < 1e-9:
+        return 1.0
+    return statistical_inefficiency(difference)
+
+
 def _missing(samples: Sequence[PhaseSample]) -> str:
-    """Say which states are missing: between states of one model that are too far apart in T or P, or between models."""
-    ordered = sorted(samples, key=lambda s: (s.model, s.pressure_gpa, s.temperature_k))
+    """Say how many states are missing between the nearest ones: in T or P of one model, or between models."""
     gaps = []
-    for one, other in itertools.pairwise(ordered):
-        spread = max(np.std(other.reduced(f) - one.reduced(f)) for f in (one, other))
+    for one, other, spread in _nearest_pairs(samples):
         n_missing = int(np.ceil(spread / BRIDGED_SD)) - 1
         if n_missing > 0:
             gaps.append(f"{n_missing} between {one} and {other}")
     return f"missing states: {', '.join(gaps)}" if gaps else "sample the states longer"
+
+
+def _nearest_pairs(samples: Sequence[PhaseSample]) -> Iterator[tuple[PhaseSample, PhaseSample, float]]:
+    """Join all states by the pairs that are nearest; with each pair its sd of the reduced energy difference."""
+    spreads = np.zeros((len(samples), len(samples)))
+    for i, one in enumerate(samples):
+        for j, other in enumerate(samples[:i]):
+            spreads[j, i] = max(np.std(other.reduced(f) - one.reduced(f)) for f in (one, other))
+    tree = minimum_spanning_tree(spreads).tocoo()
+    for i, j in sorted(zip(tree.row, tree.col, strict=True)):
+        yield samples[i], samples[j], float(spreads[i, j])

@@ -154,7 +154,9 @@ def test_the_result_says_everything(calibration):
     slope = (calibration.toy.Exact(START, pressure_gpa=1e-3).melting_k() - exact.melting_k()) / 1e-3
     assert target["slope_k_gpa"] == pytest.approx(slope, rel=0.2)
     assert [phase["phase"] for phase in result["phases"]] == ["fcc", "liquid"]
-    assert all(phase["overlap"] is None and phase["n_frames"] > 20 for phase in result["phases"])
+    assert all(phase["overlap"] > 0.1 and phase["n_frames"] > 20 for phase in result["phases"])
+    assert result["phases"][0]["joined"] == [f"fcc at {t} K and 0 GPa, model 0" for t in ("1180.6", "1326.24")]
+    assert target["mbar_from_k"] == pytest.approx(1180.6, abs=0.01)
     assert [value["name"] for value in result["protected"]][:3] == ["fcc energy", "fcc pressure", "fcc C11"]
     assert result["cold"]["fcc"]["next"]["cell_a"][0] == pytest.approx(12.0349 ** (1 / 3) * 4 ** (1 / 3), abs=1e-3)
     assert set(result["cold"]["fcc"]["current"]) == {"cell_a", "energy_ev", "volume_a3", "elastic_gpa"}

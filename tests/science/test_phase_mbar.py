@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from phasecal.errors import DataError, OverlapError
-from phasecal.freeenergy.phase_mbar import PhaseSample, block_bootstrap, phase_free_energies
+from phasecal.freeenergy.phase_mbar import (
+    PhaseSample,
+    block_bootstrap,
+    independent_frames,
+    overlapping_groups,
+    phase_free_energies,
+    thermal_spread,
+)
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 N = 60
@@ -77,9 +84,31 @@ def test_temperature_pressure_and_models_each_have_the_right_sign():
 def test_block_bootstrap_agrees_also_for_correlated_frames():
     rng = np.random.default_rng(3)
     samples = [sample(rng, state, 600, correlated=0.7) for state in STATES[:3]]
-    found = phase_free_energies(samples, N)
-    ratio = np.sqrt(np.diag(block_bootstrap(samples, N))[1:] / np.diag(found.covariance)[1:])
-    assert (np.abs(np.log(ratio)) < np.log(1.6)).all()
+    blocks = np.diag(block_bootstrap(samples, N))[1:]
+    found = phase_free_energies(independent_frames(samples), N)
+    assert (np.abs(np.log(np.sqrt(blocks / np.diag(found.covariance)[1:]))) < np.log(1.6)).all()
+    # Negative control: all frames taken as independent ones.
+    blind = phase_free_energies(samples, N)
+    assert (np.sqrt(blocks / np.diag(blind.covariance)[1:]) > 1.4).all()
+
+
+def test_the_thermal_spread_says_what_can_overlap():
+    rng = np.random.default_rng(6)
+    run = sample(rng, (0, 1000.0, 0.0), 2000)
+    energies, volumes = run.energies[0], run.volumes
+    for end in ((1060.0, 0.0), (1000.0, 2.0), (1060.0, 2.0)):
+        other = PhaseSample(0, *end, run.energies, volumes)
+        spread = np.std(other.reduced(run) - run.reduced(run))
+        assert thermal_spread(energies, volumes, (1000.0, 0.0), end) == pytest.approx(spread, rel=1e-9)
+    heat_capacity = 1.5 * N + 0.5
+    found = thermal_spread(energies, volumes, (1000.0, 0.0), (1060.0, 0.0))
+    assert found == pytest.approx((1 - 1000 / 1060) * np.sqrt(heat_capacity), rel=0.1)
+
+
+def test_states_fall_into_groups_that_overlap():
+    rng = np.random.default_rng(7)
+    states = [(0, 1000.0, 0.0), (0, 3000.0, 0.0), (1, 1000.0, 0.0), (1, 3000.0, 0.0)]
+    assert overlapping_groups([sample(rng, state) for state in states]).tolist() == [0, 1, 0, 1]
 
 
 def test_missing_states_are_named():
@@ -87,6 +116,23 @@ def test_missing_states_are_named():
     states = [(0, 1000.0, 0.0), (0, 3000.0, 0.0)]
     with pytest.raises(OverlapError, match=r"missing states: \d between model 0 at 1000 K .* and model 0 at 3000 K"):
         phase_free_energies([sample(rng, state) for state in states], N)
+
+
+def test_the_error_knows_what_goes_with_the_mean_enthalpy():
+    """The error of φ against the error of the mean enthalpy of each sample, over repeats."""
+    rng = np.random.default_rng(8)
+    states = [(0, 1000.0, 0.0), (0, 1100.0, 0.0)]
+    shared, errors, means = [], [], []
+    for _ in range(200):
+        samples = [sample(rng, state, 100) for state in states]
+        found = phase_free_energies(samples, N)
+        shared.append(found.with_enthalpy[1])
+        errors.append(found.change(0, 1)[0])
+        means.append([one.reduced(one).mean() for one in samples])
+    means = (means - np.mean(means, axis=0)) / np.std(means, axis=0)
+    regression = (errors - np.mean(errors)) @ means / len(errors)
+    assert regression == pytest.approx(np.mean(shared, axis=0), abs=4 * np.std(errors) / np.sqrt(200))
+    assert (regression < -0.4 * np.std(errors)).all()
 
 
 def test_a_state_twice_is_refused():
