@@ -145,7 +145,7 @@ def _solve(
     phi = correlated(result.phi, result.covariance - shared @ shared.T, f"mbar:{next(iter(samples))}")
     for key, column in zip(samples, shared.T, strict=True):
         enthalpy = library.enthalpy(key.state, key.model)
-        error = Uncertain(0.0, enthalpy.scaled(1 / enthalpy.sigma).parts)
-        phi = [one + error.scaled(float(part)) for one, part in zip(phi, column, strict=True)]
+        one_sigma = Uncertain(0.0, enthalpy.scaled(1 / enthalpy.sigma).parts)
+        phi = [one + one_sigma.scaled(float(part)) for one, part in zip(phi, column, strict=True)]
     overlap = float(result.overlap.min()) if len(result.overlap) else None
     return dict(zip(samples, phi, strict=True)), overlap

@@ -121,7 +121,7 @@ class StateFrames:
     def last_energies(self) -> FloatArray:
         """Energies of the last frames under their own model, eV, shape (n_last,)."""
         sample = self.samples[-1]
-        return sample.energies[sample.model]
+        return np.asarray(sample.energies[sample.model])
 
 
 class Library:

@@ -157,13 +157,12 @@ def overlapping(
 
 def _checked(u_kn: FloatArray, n_k: NDArray[np.integer]) -> tuple[FloatArray, NDArray[np.int64]]:
     """Check the table of reduced potentials."""
-    u_kn = np.asarray(u_kn, dtype=np.float64)
-    n_k = np.asarray(n_k, dtype=np.int64)
-    if u_kn.shape != (len(n_k), n_k.sum()):
-        raise DataError(f"u_kn has shape {u_kn.shape}, expected {(len(n_k), int(n_k.sum()))}")
-    if not np.isfinite(u_kn).all():
+    energies, counts = np.asarray(u_kn, dtype=np.float64), np.asarray(n_k, dtype=np.int64)
+    if energies.shape != (len(counts), counts.sum()):
+        raise DataError(f"u_kn has shape {energies.shape}, expected {(len(counts), int(counts.sum()))}")
+    if not np.isfinite(energies).all():
         raise DataError("reduced potentials are not finite")
-    return u_kn, n_k
+    return energies, counts
 
 
 def _pairs(u_kn: FloatArray, ends: NDArray[np.int64], names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
