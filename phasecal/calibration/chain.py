@@ -103,6 +103,8 @@ def estimate_targets(
     for target, (_, anchor) in zip(task.targets, anchors, strict=True):
         for state in target_states(target):
             oldest[state] = min(anchor.model, oldest.get(state, anchor.model))
+    for target in task.targets:  # a phase that is not what it is called is told by its enthalpy, not by its overlap
+        _delta_h(library, target, target.temperature_k, library.current)
     joined = join_states(library, oldest, task.step.min_overlap)
     estimates = [
         _estimate(library, target, anchored, joined) for target, anchored in zip(task.targets, anchors, strict=True)
