@@ -2,7 +2,9 @@
 
 Averages of enthalpy and volume use all frames of a sample (printed energies, with the error of a correlated
 series). Everything that compares models uses their own energies of the stored frames, computed for all models
-in the same way; printed energies serve only to check that a sample belongs to its model.
+in the same way; printed energies serve only to check that a sample belongs to its model. The exception is a model with
+a frozen base: its energies are those of the correction, and the base of a frame is what was printed less the correction
+of the model that drove the run.
 """
 
 from __future__ import annotations
@@ -103,6 +105,7 @@ class StateFrames:
             order of models.
         last: Frames of the last model, with neighbours: for averages, which a rest of correlation does not bias.
         last_energies: Their energies under the last model, eV, shape (n_last,).
+        last_base: The part of these that no model computes (a frozen base), eV, shape (n_last,).
         inefficiency: Stored frames of the last model per independent one.
     """
 
@@ -111,6 +114,7 @@ class StateFrames:
     energies: FloatArray
     last: Frames
     last_energies: FloatArray
+    last_base: FloatArray
     inefficiency: float
 
 
@@ -192,6 +196,8 @@ class Library:
         merged = _merge(thinned)
         batch = frames_from_sample(merged, max(model.cutoff for model in self.models))
         table = np.array([energies(self.models[model], batch) for model in used])
+        base = self._base(sources, thinned, used, table)
+        table += base
         keep, counts, start = [], np.zeros(len(used), dtype=np.int64), 0
         for source, sample in zip(sources, thinned, strict=True):
             own = used.index(source.model)
@@ -212,8 +218,19 @@ class Library:
             energies=table[:, np.concatenate(keep)],
             last=take_frames(batch, np.arange(start - n_last, start)),
             last_energies=table[-1, start - n_last :],
+            last_base=base[start - n_last :],
             inefficiency=float(n_stored / counts[-1]),
         )
+
+    def _base(
+        self, sources: list[Source], samples: list[Sample], used: tuple[int, ...], table: FloatArray
+    ) -> FloatArray:
+        """Return what the models' energies leave out: printed less the driving model's, eV, shape (n_frames,)."""
+        if self.models[0].complete:
+            return np.zeros(table.shape[1])
+        rows = np.repeat([used.index(source.model) for source in sources], [sample.n_frames for sample in samples])
+        printed = np.concatenate([sample.energies for sample in samples])
+        return np.asarray(printed - table[rows, np.arange(table.shape[1])])
 
     def _mean(self, state: State, model: int, name: str) -> Uncertain:
         """Return the mean of a property over the samples of a state, weighted by their independent frames."""
@@ -263,8 +280,9 @@ def _load_source(folder: Path, entry: SampleFile, models: tuple[Model, ...]) -> 
     if sample.elements != model.elements:
         raise DataError(f"{entry.file}: its elements are {sample.elements}, those of the model {model.elements}")
     source = Source(entry.file, entry.model, sample)
-    few = _take(sample, np.arange(min(_CHECKED_FRAMES, sample.n_frames)))
-    check_energies(source, few.energies, energies(model, frames_from_sample(few, model.cutoff)))
+    if model.complete:
+        few = _take(sample, np.arange(min(_CHECKED_FRAMES, sample.n_frames)))
+        check_energies(source, few.energies, energies(model, frames_from_sample(few, model.cutoff)))
     return source
 
 

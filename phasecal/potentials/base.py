@@ -233,11 +233,11 @@ def load_model(path: str | Path) -> Model:
             record = json.loads(file.metadata()["phasecal"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}
         if record["schema"] != 1:
-            raise DataError(f"{path}: unknown schema of a model; expected 1")
+            raise DataError("unknown schema of a model; expected 1")
         module, name = FAMILIES[record["family"]].split(":")
         family: type[Model] = getattr(importlib.import_module(module), name)
         model = family.from_arrays(record["config"], arrays, parent=record["parent"])
-    except InputError as error:
+    except (InputError, DataError) as error:
         raise DataError(f"{path}: {error}") from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a readable phasecal model ({error})") from error

@@ -24,6 +24,7 @@ from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
 from phasecal.engines.lammps.commands import check_commands, check_file_name, overlay
+from phasecal.engines.lammps.static import PairPotential
 from phasecal.errors import InputError
 from phasecal.potentials.base import FLOAT, Arrays, EnergyFunction, Model
 from phasecal.potentials.eam import EamModel
@@ -92,6 +93,12 @@ class FrozenModel(Model):
             correction=replace(correction, masses=masses) if correction else None,
         )
 
+    @cached_property
+    def base(self) -> PairPotential:
+        """The frozen part alone; the same for all versions of the model."""
+        masses = tuple(self.masses[name] for name in self.elements)
+        return PairPotential(self.elements, masses, self.commands, tuple(sorted(self.files.items())))
+
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """Those of the correction."""
@@ -148,10 +155,8 @@ class FrozenModel(Model):
 
     def export_lammps(self, folder: Path) -> list[str]:
         """Write the files of the base and the correction's table; return the LAMMPS commands."""
-        for name, content in self.files.items():
-            (Path(folder) / name).write_bytes(content)
-        masses = [f"mass {i} {self.masses[name]!r}" for i, name in enumerate(self.elements, start=1)]
+        commands = self.base.export(Path(folder))
         if self.correction is None:
-            return [*self.commands, *masses]
+            return commands
         current = replace(self.correction, theta=self.theta, parent=self.hash)
-        return overlay([*self.commands], current.export_lammps(folder))
+        return overlay(self.commands, current.export_lammps(folder))

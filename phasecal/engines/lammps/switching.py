@@ -102,11 +102,12 @@ def scaled_model(commands: Sequence[str], reference: Sequence[str] = ()) -> list
 def _energy(name: str, styles: Sequence[str]) -> list[str]:
     """Return a compute of the unscaled energy of some pair styles.
 
-    LAMMPS sums the scalars of computes in variables only, and only atom-style variables can become a compute again: the
-    mean over atoms of their sum, which is the same for all atoms. The scripts find one compute for any model.
+    LAMMPS sums the scalars of computes in variables only, and only an atom-style variable can become a compute again:
+    the mean over atoms of the sum, which is the same for all atoms. So the scripts find one compute for any model.
     """
     if len(styles) == 1:
         return [f"compute {name} all pair {styles[0]}"]
     parts = [f"compute {name}_{i} all pair {style}" for i, style in enumerate(styles, start=1)]
     terms = "+".join(f"c_{name}_{i}" for i in range(1, len(styles) + 1))
-    return [*parts, f"variable {name}_sum atom {terms}", f"compute {name} all reduce ave v_{name}_sum"]
+    total = [f"variable {name}_energy equal {terms}", f"variable {name}_sum atom v_{name}_energy"]
+    return [*parts, *total, f"compute {name} all reduce ave v_{name}_sum"]
