@@ -105,7 +105,6 @@ class StateFrames:
             order of models.
         last: Frames of the last model, with neighbours: for averages, which a rest of correlation does not bias.
         last_energies: Their energies under the last model, eV, shape (n_last,).
-        last_base: The part of these that no model computes (a frozen base), eV, shape (n_last,).
         inefficiency: Stored frames of the last model per independent one.
     """
 
@@ -114,7 +113,6 @@ class StateFrames:
     energies: FloatArray
     last: Frames
     last_energies: FloatArray
-    last_base: FloatArray
     inefficiency: float
 
 
@@ -196,8 +194,7 @@ class Library:
         merged = _merge(thinned)
         batch = frames_from_sample(merged, max(model.cutoff for model in self.models))
         table = np.array([energies(self.models[model], batch) for model in used])
-        base = self._base(sources, thinned, used, table)
-        table += base
+        table += self._base(sources, thinned, table[[used.index(source.model) for source in sources]])
         keep, counts, start = [], np.zeros(len(used), dtype=np.int64), 0
         for source, sample in zip(sources, thinned, strict=True):
             own = used.index(source.model)
@@ -218,19 +215,22 @@ class Library:
             energies=table[:, np.concatenate(keep)],
             last=take_frames(batch, np.arange(start - n_last, start)),
             last_energies=table[-1, start - n_last :],
-            last_base=base[start - n_last :],
             inefficiency=float(n_stored / counts[-1]),
         )
 
-    def _base(
-        self, sources: list[Source], samples: list[Sample], used: tuple[int, ...], table: FloatArray
-    ) -> FloatArray:
-        """Return what the models' energies leave out: printed less the driving model's, eV, shape (n_frames,)."""
+    def _base(self, sources: list[Source], samples: list[Sample], own: FloatArray) -> FloatArray:
+        """Return what the models' energies leave out: printed less the driving model's, eV, shape (n_frames,).
+
+        Args:
+            sources: Where the frames come from, in their order.
+            samples: The frames of each source.
+            own: Energies of all frames under the model of each source, eV, shape (n_sources, n_frames).
+        """
         if self.models[0].complete:
-            return np.zeros(table.shape[1])
-        rows = np.repeat([used.index(source.model) for source in sources], [sample.n_frames for sample in samples])
+            return np.zeros(own.shape[1])
+        rows = np.repeat(np.arange(len(sources)), [sample.n_frames for sample in samples])
         printed = np.concatenate([sample.energies for sample in samples])
-        return np.asarray(printed - table[rows, np.arange(table.shape[1])])
+        return np.asarray(printed - own[rows, np.arange(own.shape[1])])
 
     def _mean(self, state: State, model: int, name: str) -> Uncertain:
         """Return the mean of a property over the samples of a state, weighted by their independent frames."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from phasecal.calibration.chain import BoundaryEstimate, ChainLink, estimate_targets
 from phasecal.calibration.protected import ColdProtection, cold_properties
 from phasecal.calibration.schema import CalibrationStepTask, StepSettings, read_task
-from phasecal.calibration.states import Library, State, StateFrames, take_frames
+from phasecal.calibration.states import Library, State, take_frames
 from phasecal.calibration.stop import is_converged
 from phasecal.calibration.uncertain import covariance
 from phasecal.difftre.problem import PhaseState, Problem, SoftValue, Step, Target
@@ -125,6 +125,7 @@ def _problem(
 def _phase_state(model: Model, state: State, link: ChainLink) -> PhaseState:
     """Return the current model's frames of one state."""
     frames = link.frames.last
+    base = np.zeros(frames.n_frames) if model.complete else link.frames.last_energies - energies(model, frames)
     return PhaseState(
         phase=state.phase,
         temperature_k=state.temperature_k,
@@ -132,14 +133,14 @@ def _phase_state(model: Model, state: State, link: ChainLink) -> PhaseState:
         n_atoms=frames.n_atoms,
         volumes=frames.volumes,
         current=link.frames.last_energies,
-        energies=partial(_whole_energies, model, link.frames),
+        energies=partial(_whole_energies, model, frames, base),
         gradients=partial(gradients, model, frames),
     )
 
 
-def _whole_energies(model: Model, frames: StateFrames, theta: FloatArray) -> FloatArray:
-    """Return the energies of the last frames at θ, a frozen base included, eV, shape (n_last,)."""
-    return energies(model, frames.last, theta) + frames.last_base
+def _whole_energies(model: Model, frames: Frames, base: FloatArray, theta: FloatArray) -> FloatArray:
+    """Return the energies of frames at θ, a frozen base included, eV, shape (n_frames,)."""
+    return energies(model, frames, theta) + base
 
 
 def _target(library: Library, settings: StepSettings, estimate: BoundaryEstimate, states: tuple[State, ...]) -> Target:
