@@ -2,7 +2,9 @@
 
 Averages of enthalpy and volume use all frames of a sample (printed energies, with the error of a correlated
 series). Everything that compares models uses their own energies of the stored frames, computed for all models
-in the same way; printed energies serve only to check that a sample belongs to its model.
+in the same way; printed energies serve only to check that a sample belongs to its model. The exception is a model with
+a frozen base: its energies are those of the correction, and the base of a frame is what was printed less the correction
+of the model that drove the run.
 """
 
 from __future__ import annotations
@@ -203,6 +205,8 @@ class Library:
         start = 0
         for source, sample in zip(sources, thinned, strict=True):
             columns = np.arange(start, start + sample.n_frames)
+            if not self.models[source.model].complete:  # the frozen base is what was printed beyond the driving model
+                table[:, columns] += sample.energies - table[source.model, columns]
             check_energies(source, sample.energies, table[source.model, columns])
             of_model[source.model].append(columns)
             start += sample.n_frames
@@ -255,8 +259,9 @@ def _load_source(folder: Path, entry: SampleFile, models: tuple[Model, ...]) -> 
     if sample.elements != model.elements:
         raise DataError(f"{entry.file}: its elements are {sample.elements}, those of the model {model.elements}")
     source = Source(entry.file, entry.model, sample)
-    few = _take(sample, np.arange(min(_CHECKED_FRAMES, sample.n_frames)))
-    check_energies(source, few.energies, energies(model, frames_from_sample(few, model.cutoff)))
+    if model.complete:
+        few = _take(sample, np.arange(min(_CHECKED_FRAMES, sample.n_frames)))
+        check_energies(source, few.energies, energies(model, frames_from_sample(few, model.cutoff)))
     return source
 
 

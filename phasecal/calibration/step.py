@@ -126,6 +126,7 @@ def _problem(
 def _phase_state(model: Model, state: State, joined: JoinedStates) -> PhaseState:
     """Return the current model's frames of one state."""
     frames = joined.frames
+    base = np.zeros(frames.n_frames) if model.complete else joined.energies - energies(model, frames)
     return PhaseState(
         phase=state.phase,
         temperature_k=state.temperature_k,
@@ -133,9 +134,14 @@ def _phase_state(model: Model, state: State, joined: JoinedStates) -> PhaseState
         n_atoms=frames.n_atoms,
         volumes=frames.volumes,
         current=joined.energies,
-        energies=partial(energies, model, frames),
+        energies=partial(_whole_energies, model, frames, base),
         gradients=partial(gradients, model, frames),
     )
+
+
+def _whole_energies(model: Model, frames: Frames, base: FloatArray, theta: FloatArray) -> FloatArray:
+    """Return the energies of frames at θ, a frozen base included, eV, shape (n_frames,)."""
+    return energies(model, frames, theta) + base
 
 
 def _target(library: Library, settings: StepSettings, estimate: BoundaryEstimate, states: tuple[State, ...]) -> Target:

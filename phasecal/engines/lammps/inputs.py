@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from ase import Atoms
 
+from phasecal.engines.lammps.commands import check_commands
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import EngineError, InputError
 
@@ -54,7 +55,7 @@ def write_inputs(folder: Path, task: Mapping[str, Any], model: LammpsModel, *, r
         restart: Continue an interrupted run whose log, dump and restart files lie in the folder of the run.
 
     Raises:
-        InputError: The task is not valid, or the model lacks one of its elements.
+        InputError: The task is not valid, the model lacks one of its elements, or its commands are not allowed.
     """
     checked = validate_task(task)
     atoms = checked.start_configuration()
@@ -65,7 +66,9 @@ def write_inputs(folder: Path, task: Mapping[str, Any], model: LammpsModel, *, r
     values = checked.parameters() | {"isrestart": int(restart)}
     lines = [f"variable {name} index {value}" for name, value in values.items()]
     (folder / "parameters.in").write_text("\n".join(lines) + "\n", encoding="ascii")
-    potential = checked.potential(model.export_lammps(folder), model.elements)
+    commands = model.export_lammps(folder)
+    check_commands(commands, {path.name for path in folder.iterdir()}, model.elements)
+    potential = checked.potential(commands, model.elements)
     (folder / "potential.in").write_text("\n".join(potential) + "\n", encoding="utf-8")
     (folder / "start.data").write_text(data_file(atoms, model.elements, model.masses), encoding="ascii")
 

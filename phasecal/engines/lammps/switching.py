@@ -17,6 +17,7 @@ from typing import Annotated
 from ase import Atoms
 from pydantic import Field, model_validator
 
+from phasecal.engines.lammps.commands import combined, read_pair
 from phasecal.engines.lammps.task import MdTask, Parameters, PositiveSteps
 from phasecal.errors import InputError
 from phasecal.structures.crystals import crystal, supercell
@@ -78,7 +79,7 @@ def scaled_model(commands: Sequence[str], reference: Sequence[str] = ()) -> list
 
     Args:
         commands: What ``export_lammps`` returns: ``pair_style X …`` and any number of ``pair_coeff I J …``,
-            ``pair_modify …`` and other lines.
+            ``pair_modify …`` and other lines; X may be ``hybrid/overlay``.
         reference: The same of a reference system, multiplied by ``scale_reference``.
 
     Returns:
@@ -86,26 +87,27 @@ def scaled_model(commands: Sequence[str], reference: Sequence[str] = ()) -> list
         energies.
 
     Raises:
-        InputError: The model already is a hybrid, or has not exactly one pair style.
+        InputError: The model is another hybrid, has not exactly one pair style, or has long-range forces beyond it.
     """
-    lines: list[str] = []
-    styles: list[str] = []
-    computes: list[str] = []
-    for name, group in (("model", commands), ("reference", reference)):
-        if not group:
-            continue
-        words = [line.split() for line in group]
-        style = [line[1:] for line in words if line and line[0] == "pair_style"]
-        if len(style) != 1 or not style[0] or style[0][0].startswith("hybrid"):
-            found = "; ".join(line for line in group if line.startswith("pair_style")) or "none"
-            raise InputError(f"free energies need a {name} with one pair style that is not a hybrid, got {found}")
-        styles.append(f"v_scale_{name} {' '.join(style[0])}")
-        computes.append(f"compute {name} all pair {style[0][0]}")
-        for line in words:
-            if line and line[0] == "pair_coeff":
-                lines.append(" ".join([*line[:3], style[0][0], *line[3:]]))
-            elif line and line[0] == "pair_modify":
-                lines.append(" ".join(["pair_modify pair", style[0][0], *line[1:]]))
-            elif line and line[0] != "pair_style":
-                lines.append(" ".join(line))
-    return [f"pair_style hybrid/scaled {' '.join(styles)}", *lines, *computes]
+    groups = {"model": commands, "reference": reference} if reference else {"model": commands}
+    if kspace := [line for group in groups.values() for line in group if line.startswith("kspace")]:
+        raise InputError(f"free energies need a potential without {kspace[0].split()[0]}, which LAMMPS cannot scale")
+    pairs = [read_pair(group) for group in groups.values()]
+    lines, names = combined(pairs, [f"scale_{name}" for name in groups])
+    for name, styles in zip(groups, names, strict=True):
+        lines += _energy(name, styles)
+    return lines
+
+
+def _energy(name: str, styles: Sequence[str]) -> list[str]:
+    """Return a compute of the unscaled energy of some pair styles.
+
+    LAMMPS sums the scalars of computes in variables only, and only an atom-style variable can become a compute again:
+    the mean over atoms of the sum, which is the same for all atoms. So the scripts find one compute for any model.
+    """
+    if len(styles) == 1:
+        return [f"compute {name} all pair {styles[0]}"]
+    parts = [f"compute {name}_{i} all pair {style}" for i, style in enumerate(styles, start=1)]
+    terms = "+".join(f"c_{name}_{i}" for i in range(1, len(styles) + 1))
+    total = [f"variable {name}_energy equal {terms}", f"variable {name}_sum atom v_{name}_energy"]
+    return [*parts, *total, f"compute {name} all reduce ave v_{name}_sum"]
