@@ -119,7 +119,7 @@ class Model(ABC):
                 with a mass.
         """
         for element in self.elements:
-            mass = self.masses[element]
+            mass = self.masses.get(element)
             if not (_WORD.fullmatch(element) and isinstance(mass, int | float) and 0 < mass < 1e4):
                 raise DataError(f"expected elements that are plain words with a mass in amu, got {element!a}: {mass!a}")
         theta = frozen_array(self.theta)

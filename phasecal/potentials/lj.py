@@ -119,9 +119,9 @@ class LjModel(Model):
         Raises:
             InputError: More than one element, or numbers that make no potential.
         """
-        super().__post_init__()
         if len(self.elements) != 1:
             raise InputError(f"lj describes one kind of atom, got {', '.join(self.elements)}")
+        super().__post_init__()
         if not (self.epsilon > 0 and self.sigma > 0 and self.cutoff_sigmas > 1.2):
             raise InputError("lj needs epsilon and sigma above 0 and a cutoff beyond the minimum, above 1.2 sigma")
         margin = 1 + LIST_MARGIN if "sigma" in self.train else 1.0
