@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 from aiida import orm
@@ -13,9 +14,12 @@ from aiida.manage.manager import get_manager
 from aiida_phasecal.cli import cmd_phasecal
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain, join_lines, measure_slope
+from aiida_phasecal.workchains.sample import SampleWorkChain
+from aiida_phasecal.workchains.transition import TransitionWorkChain
 from click.testing import CliRunner
 
 from phasecal.campaign.load import load_campaign
+from phasecal.engines import lammps
 
 CAMPAIGN = """\
 schema: 1
@@ -106,6 +110,38 @@ def test_the_walk_goes_from_the_lowest_pressure_with_better_and_better_guesses(m
         chain.keep(0, measured[f"b0_p{index}"])
     chain.ctx.index = 4
     assert not chain.should_go_on()
+
+
+def test_anchors_are_measured_and_the_rest_is_sampled_with_seeds_of_its_own(model_node, measured, codes, campaign):
+    inputs = {"model": model_node, "code": codes["lmp"], "campaign": orm.Dict(campaign)}
+    chain = instantiate_process(get_manager().get_runner(), PhaseDiagramWorkChain, **inputs)
+    submitted = []
+
+    def submit(child, **given):
+        submitted.append((child, given))
+        if child is TransitionWorkChain:
+            anchor = measured["b0_p0" if given["state"]["pressure_gpa"] == 0 else "b0_p2"]
+            return SimpleNamespace(is_finished_ok=True, outputs=SimpleNamespace(transition=anchor))
+        lammps.validate_task(task := given["task"].get_dict())
+        enthalpy = -3.2 + (1.2 * K_B * task["temperature_k"] if task["melt"] else 0)
+        properties = averages(enthalpy, 13.4 if task["melt"] else 12.9)
+        return SimpleNamespace(is_finished_ok=True, outputs=SimpleNamespace(properties=properties))
+
+    chain.submit = submit
+    chain.setup()
+    while chain.should_go_on():
+        chain.ctx.update(chain.run_next())
+        assert chain.inspect_anchors() is None
+        assert chain.inspect_samples() is None
+    anchors = [given["state"].get_dict() for child, given in submitted if child is TransitionWorkChain]
+    tasks = [given["task"].get_dict() for child, given in submitted if child is SampleWorkChain]
+    assert [state["pressure_gpa"] for state in anchors] == [0.0, 10.0]
+    assert [(task["phase"], task["pressure_gpa"]) for task in tasks] == [
+        (phase, pressure) for pressure in (5.0, 20.0) for phase in ("fcc", "liquid")
+    ]
+    assert len({task["seed"] for task in tasks}) == len(tasks)
+    assert len({state["label"] for state in anchors}) == len(anchors)
+    assert sorted(chain.ctx.measured) == ["b0_p0", "b0_p1", "b0_p2", "b0_p3"]
 
 
 @pytest.fixture

@@ -24,6 +24,9 @@ from phasecal.structures.crystals import crystal, supercell
 
 Edge = Annotated[float, Field(gt=0.5, lt=1e5, allow_inf_nan=False)]
 
+SWITCHING_THERMOSTAT_STEPS = 20
+"""Time constant of the thermostat of these runs, in steps: what forgets itself sooner dissipates less (ADR 0022)."""
+
 
 class SwitchingTask(MdTask):
     """A run that switches from one Hamiltonian to another and back.
@@ -60,6 +63,7 @@ class SwitchingTask(MdTask):
     def parameters(self) -> Parameters:
         """Return the variables that all switching scripts share."""
         return super().parameters() | {
+            "tdamp_ps": SWITCHING_THERMOSTAT_STEPS * self.timestep_fs / 1000.0,
             "switch_steps": self.switch_steps,
             "end_hold": self.hold_steps,
             "end_forward": self.hold_steps + self.switch_steps,

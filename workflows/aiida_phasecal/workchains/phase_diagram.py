@@ -114,31 +114,42 @@ class PhaseDiagramWorkChain(WorkChain):
     def run_next(self):
         """Measure the transition at anchors; sample both phases elsewhere."""
         self.ctx.states = self.next_states()
-        common = {name: self.inputs[name] for name in ("model", "code", "options")}
-        purpose = f"diagram:{self.inputs.model.model_hash[:12]}"
-        children = {}
+        children: dict[str, ProcessNode] = {}
         for i, state in self.ctx.states:
-            where = {"phases": state["phases"], "pressure_gpa": state["pressure_gpa"]}
-            if state["anchor"]:
-                stages = list(BoundaryPointsWorkChain.STAGES)
-                label = state_label(purpose, state["phases"], state["pressure_gpa"])
-                where |= {"guess_k": state["temperature_k"], "stages": stages, "label": label}
-                where |= {"method": self.ctx.walks[i]["method"]}
-                children[f"anchor_{i}"] = self.submit(
-                    TransitionWorkChain, campaign=self.inputs.campaign, state=orm.Dict(where), **common
-                )
-                continue
-            for role, phase in zip(("low", "high"), state["phases"], strict=True):
-                task = bulk_task(
-                    self.ctx.campaign,
-                    phase=phase,
-                    temperature_k=state["temperature_k"],
-                    pressure_gpa=state["pressure_gpa"],
-                    timestep_fs=self.ctx.timestep_fs,
-                    seed=derive_seed(self.ctx.campaign["seed"], label, "bulk", phase, state["pressure_gpa"]),
-                )
-                children[f"{role}_{i}"] = self.submit(SampleWorkChain, task=orm.Dict(task), **common)
+            children |= self.run_anchor(i, state) if state["anchor"] else self.run_samples(i, state)
         return ToContext(**children)
+
+    def run_anchor(self, boundary: int, state: dict) -> dict:
+        """Submit the transition at one state."""
+        where = {"phases": state["phases"], "pressure_gpa": state["pressure_gpa"], "guess_k": state["temperature_k"]}
+        where |= {"stages": list(BoundaryPointsWorkChain.STAGES), "label": self.label(state)}
+        where |= {"method": self.ctx.walks[boundary]["method"]}
+        inputs = {"campaign": self.inputs.campaign, "state": orm.Dict(where), **self.common()}
+        return {f"anchor_{boundary}": self.submit(TransitionWorkChain, **inputs)}
+
+    def run_samples(self, boundary: int, state: dict) -> dict:
+        """Submit one run of each phase at one state."""
+        children = {}
+        for role, phase in zip(("low", "high"), state["phases"], strict=True):
+            task = bulk_task(
+                self.ctx.campaign,
+                phase=phase,
+                temperature_k=state["temperature_k"],
+                pressure_gpa=state["pressure_gpa"],
+                timestep_fs=self.ctx.timestep_fs,
+                seed=derive_seed(self.ctx.campaign["seed"], self.label(state), "bulk", phase),
+            )
+            children[f"{role}_{boundary}"] = self.submit(SampleWorkChain, task=orm.Dict(task), **self.common())
+        return children
+
+    def label(self, state: dict) -> str:
+        """Return what the seeds of all runs at one state are made from."""
+        purpose = f"diagram:{self.inputs.model.model_hash[:12]}"
+        return state_label(purpose, state["phases"], state["pressure_gpa"])
+
+    def common(self) -> dict:
+        """Return the inputs of every child."""
+        return {name: self.inputs[name] for name in ("model", "code", "options")}
 
     def inspect_anchors(self):
         """Keep the transitions."""
