@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from aiida.engine.processes.process_spec import CalcJobProcessSpec
 
-# Holds one of N lock files for as long as the job's processes live: the kernel frees it even after kill -9.
+# Holds one of N lock files for as long as the job's processes live: the kernel frees it even after kill -9. Only the
+# first in line looks for a free one; the others sleep in the kernel, which wakes them in the order in which they came.
 SLOT_SCRIPT = """\
 mkdir -p {folder}
+exec 8> {folder}/line
+flock 8
 while true; do
-  for slot in $(seq {slots}); do
+  for ((slot = 1; slot <= {slots}; slot++)); do
     exec 9> {folder}/slot.$slot
     flock --nonblock 9 && break 2
   done
   sleep 0.2
-done"""
+done
+exec 8>&-"""
 
 
 class BandedProcessSpec(CalcJobProcessSpec):
@@ -27,6 +31,6 @@ class BandedProcessSpec(CalcJobProcessSpec):
 def slot_prepend_text(slots: int, folder: str) -> str:
     """Shell lines that make a job wait until one of ``slots`` places on the machine is free.
 
-    ``core.direct`` starts every job at once; these lines are its queue. A waiting shell costs no CPU.
+    ``core.direct`` starts every job at once; these lines are its queue. However many wait, only one of them is awake.
     """
     return SLOT_SCRIPT.format(slots=int(slots), folder=f"'{folder}'")
