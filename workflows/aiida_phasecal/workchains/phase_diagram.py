@@ -114,7 +114,7 @@ class PhaseDiagramWorkChain(WorkChain):
     def run_next(self):
         """Measure the transition at anchors; sample both phases elsewhere."""
         self.ctx.states = self.next_states()
-        children: dict[str, ProcessNode] = {}
+        children: dict[str, orm.ProcessNode] = {}
         for i, state in self.ctx.states:
             children |= self.run_anchor(i, state) if state["anchor"] else self.run_samples(i, state)
         return ToContext(**children)
