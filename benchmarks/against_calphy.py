@@ -20,7 +20,8 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -104,27 +105,35 @@ def md(place: Path, task: dict[str, Any], model: EamModel) -> MdOutput:
     return read_output(place, task, model.hash, model.elements)
 
 
-def measured(name: str, run: Callable[[int], float], repeats: int) -> tuple[float, float]:
-    """Run the repeats one after the other; return their mean and CPU time × variance, s K²."""
-    temperatures, seconds = [], []
-    for repeat in range(repeats):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        temperatures.append(run(repeat))
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        print(json.dumps({"code": name, "repeat": repeat, "t_k": temperatures[-1], "cpu_s": seconds[-1]}), flush=True)
-    scatter, cpu = float(np.std(temperatures, ddof=1)), float(np.mean(seconds))
-    mean = float(np.mean(temperatures))
-    print(f"{name}: {mean:.1f} ± {scatter / repeats**0.5:.1f} K; one run: {cpu:.0f} s, {scatter:.1f} K", flush=True)
-    return mean, cpu * scatter**2
+def cpu_seconds() -> float:
+    """CPU time of this process and all that it has waited for, s."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def cost(name: str, runs: Sequence[tuple[float, float]]) -> float:
+    """Return CPU time × variance of runs (temperature in K, CPU time in s), s K²; print what is behind it."""
+    temperatures, seconds = np.array(runs).T
+    scatter, cpu = float(temperatures.std(ddof=1)), float(seconds.mean())
+    mean = f"{temperatures.mean():.1f} ± {scatter / len(runs) ** 0.5:.1f} K"
+    print(f"{name}: {mean}; one run: {cpu:.0f} s, {scatter:.1f} K", flush=True)
+    return cpu * scatter**2
 
 
 if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"
     place, environment = Path(sys.argv[1]), Path(sys.argv[2]).resolve()
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 6
-    _, theirs = measured("calphy", lambda repeat: calphy(place, environment, repeat), count)
-    _, ours = measured("phasecal", lambda repeat: phasecal(place, repeat), count)
-    ratio = theirs / ours
+    codes: dict[str, Callable[[int], float]] = {
+        "calphy": lambda repeat: calphy(place, environment, repeat),
+        "phasecal": lambda repeat: phasecal(place, repeat),
+    }
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in codes}
+    for repeat, (name, run) in product(range(count), codes.items()):
+        before = cpu_seconds()
+        temperature = run(repeat)
+        runs[name].append((temperature, cpu_seconds() - before))
+        print(json.dumps({"code": name, "repeat": repeat, "t_k": temperature, "cpu_s": runs[name][-1][1]}), flush=True)
+    ratio = cost("calphy", runs["calphy"]) / cost("phasecal", runs["phasecal"])
     low, high = ratio / f.ppf([0.84, 0.16], count - 1, count - 1)
     print(f"CPU time to the same error, calphy / phasecal: {ratio:.1f} ({low:.1f} to {high:.1f})")
