@@ -1,14 +1,15 @@
 """What LAMMPS around a JAX model costs: the plugin against the bare compiled function, and the native style.
 
-CPU time, so that other work on the machine counts little: LAMMPS' user time per step is the difference of a long and a
-short run. The bare function is the same executable on the same arrays as in the plugin: padding is paid on both sides.
+CPU time, so that other work on the machine counts little: LAMMPS prints the wall time of a loop and its share of a CPU.
+The bare function is the same executable on the same arrays as in the plugin: padding is paid on both sides. Atoms stay
+near their sites (the random network would let them pass through each other), so that no step compiles anew.
 
-    python benchmarks/plugin_overhead.py [N_CELLS] [REPEATS]
+    python benchmarks/plugin_overhead.py [N_CELLS] [REPEATS] [float32|float64]
 """
 
 from __future__ import annotations
 
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,19 +31,20 @@ from phasecal.engines.lammps.plugin import install_plugin
 from phasecal.potentials.artifact import plugin_commands
 from phasecal.potentials.eam import EamModel
 
-STEPS = (20, 120)
+STEPS = 200
 SCRIPT = """
 units metal
 atom_style atomic
 boundary p p p
 read_data start.data
 {commands}
-velocity all create 1000.0 7 mom yes
+velocity all create 10.0 7 mom yes
 neighbor 1.0 bin
 neigh_modify every 1 delay 0 check yes
 timestep 0.002
 fix md all nve
 thermo 1000
+run 20
 run {steps}
 """
 
@@ -90,14 +92,11 @@ class MomentModel(EamModel):
 
 def lammps_us(folder: Path, commands: list[str], n_atoms: int) -> float:
     """Return user time per atom and step of LAMMPS, µs."""
-    times = []
-    for steps in STEPS:
-        (folder / "in.lmp").write_text(SCRIPT.format(commands="\n".join(commands), steps=steps))
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        executable = Path(sys.executable).parent / "lmp"
-        subprocess.run([executable, "-in", "in.lmp", "-log", "none"], cwd=folder, capture_output=True, check=True)
-        times.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
-    return 1e6 * (times[1] - times[0]) / (STEPS[1] - STEPS[0]) / n_atoms
+    (folder / "in.lmp").write_text(SCRIPT.format(commands="\n".join(commands), steps=STEPS))
+    command = [Path(sys.executable).parent / "lmp", "-in", "in.lmp", "-log", "none"]
+    output = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    wall = float(re.findall(r"Loop time of (\S+)", output)[-1])
+    return 1e6 * wall * float(re.findall(r"(\S+)% CPU use", output)[-1]) / 100 / STEPS / n_atoms
 
 
 def bare_us(folder: Path, vectors: np.ndarray, elements: tuple[str, ...]) -> tuple[float, tuple[int, ...]]:
@@ -105,11 +104,10 @@ def bare_us(folder: Path, vectors: np.ndarray, elements: tuple[str, ...]) -> tup
     session = start(folder / ARTIFACT_FILE, list(elements), 1)
     batch = session.grow(len(vectors), vectors.shape[1])
     batch[0][: len(vectors), : vectors.shape[1]] = vectors
-    n = STEPS[1] - STEPS[0]
     begin = time.process_time()
-    for _ in range(n):
+    for _ in range(STEPS):
         session.evaluate()
-    return 1e6 * (time.process_time() - begin) / n / len(vectors), batch[0].shape
+    return 1e6 * (time.process_time() - begin) / STEPS / len(vectors), batch[0].shape
 
 
 def neighborhoods(atoms, cutoff: float) -> np.ndarray:
@@ -123,29 +121,30 @@ def neighborhoods(atoms, cutoff: float) -> np.ndarray:
     return vectors
 
 
-def main(n_cells: int = 5, repeats: int = 3) -> None:
+def main(n_cells: str = "5", repeats: str = "3", *dtypes: str) -> None:
     """Measure and print."""
     source = potentials_folder() / "Cu_mishin1.eam.alloy"
-    atoms = bulk("Cu", "fcc", a=3.65, cubic=True) * n_cells
+    atoms = bulk("Cu", "fcc", a=3.65, cubic=True) * int(n_cells)
     atoms.positions += np.random.default_rng(1).normal(0.0, 0.1, atoms.positions.shape)
     for label, kind in (("EAM", EamModel), ("moments", MomentModel)):
         model = kind.from_file(source, {"pair": 0})
         vectors = neighborhoods(atoms, model.cutoff)
-        for dtype in ("float32", "float64"):
+        for dtype in dtypes or ("float32", "float64"):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 install_plugin(folder)
                 (folder / "start.data").write_text(data_file(atoms, model.elements, model.masses))
                 commands = plugin_commands(model, folder, dtype)
                 rows = []
-                for _ in range(repeats):
+                for _ in range(int(repeats)):
                     bare, shape = bare_us(folder, vectors, model.elements)
                     rows.append((lammps_us(folder, commands, len(atoms)), bare))
                 plugin, bare = np.median(rows, axis=0)
                 ratios = ", ".join(f"{a / b:.2f}" for a, b in rows)
                 print(
                     f"{label:8s} {dtype} {len(atoms)} atoms {shape}: plugin {plugin:.2f}, bare JAX {bare:.2f} "
-                    f"µs/atom/step; ratios {ratios}"
+                    f"µs/atom/step; ratios {ratios}",
+                    flush=True,
                 )
         if kind is EamModel:
             with tempfile.TemporaryDirectory() as name:
@@ -155,4 +154,4 @@ def main(n_cells: int = 5, repeats: int = 3) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:]))
+    main(*sys.argv[1:])
