@@ -27,6 +27,7 @@ from jax.typing import ArrayLike
 from phasecal.errors import InputError
 from phasecal.potentials.base import FLOAT, Model, frozen_array
 from phasecal.potentials.eam_tables import crystal_density, neighbor_distance, select_elements, trim_cutoff
+from phasecal.potentials.local import neighbor_vectors
 from phasecal.potentials.setfl import Lattice, Setfl, read_setfl, write_setfl
 from phasecal.potentials.splines import cubic_bsplines, lammps_coefficients
 
@@ -91,17 +92,19 @@ class EamEnergy:
         shifts: ArrayLike,
     ) -> Array:
         """Return the energy of one configuration, eV (arguments as in :meth:`Model.energy`)."""
-        positions, cell, species = jnp.asarray(positions), jnp.asarray(cell), jnp.asarray(species)
-        neighbors, shifts = jnp.asarray(neighbors), jnp.asarray(shifts)
+        species = jnp.asarray(species)
+        vectors, other = neighbor_vectors(positions, cell, neighbors, shifts, 2.0 * self.cutoff)
+        return jnp.sum(self.by_atom(theta, vectors, species, species[other]))
+
+    def by_atom(self, theta: ArrayLike, vectors: ArrayLike, species: ArrayLike, neighbor_species: ArrayLike) -> Array:
+        """Return F(ρ_i) + ½ Σ_j φ(r_ij) of each atom, eV (as :class:`phasecal.potentials.local.AtomEnergies`)."""
+        vectors, species, theirs = jnp.asarray(vectors), jnp.asarray(species), jnp.asarray(neighbor_species)
         pair, density, embedding = (lammps_coefficients(table) for table in self.tables(theta))
-        exists = neighbors < positions.shape[0]
-        other = jnp.where(exists, neighbors, 0)
-        vectors = positions[other] + shifts.astype(positions.dtype) @ cell - positions[:, None, :]
         squared = jnp.sum(vectors * vectors, axis=-1)
-        inside = exists & (squared < self.cutoff * self.cutoff)
+        inside = squared < self.cutoff * self.cutoff
         distance = jnp.sqrt(jnp.where(inside, squared, 1.0))
 
-        mine, theirs = species[:, None], species[other]
+        mine = species[:, None]
         high, low = jnp.maximum(mine, theirs), jnp.minimum(mine, theirs)
         z2, _ = _interpolate(pair, high * (high + 1) // 2 + low, distance / self.dr)
         donor = theirs * embedding.shape[0] + mine if self.style == "fs" else theirs
@@ -110,7 +113,23 @@ class EamEnergy:
         total = jnp.sum(jnp.where(inside, rho, 0.0), axis=1)
         energy, slope = _interpolate(embedding, species, total / self.drho)
         beyond = jnp.maximum(total / self.drho - embedding.shape[1], 0.0)
-        return jnp.sum(energy + slope * beyond) + 0.5 * jnp.sum(jnp.where(inside, z2 / distance, 0.0))
+        return energy + slope * beyond + 0.5 * jnp.sum(jnp.where(inside, z2 / distance, 0.0), axis=1)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class EamAtoms:
+    """The same tables as a function of the neighbours of each atom.
+
+    Attributes:
+        function: The tables.
+    """
+
+    function: EamEnergy
+
+    def __call__(self, theta: ArrayLike, vectors: ArrayLike, species: ArrayLike, neighbor_species: ArrayLike) -> Array:
+        """Return the energy of each atom, eV, shape (n_atoms,)."""
+        return self.function.by_atom(theta, vectors, species, neighbor_species)
 
 
 def _interpolate(coefficients: Array, table: Array, x: Array) -> tuple[Array, Array]:
@@ -302,6 +321,11 @@ class EamModel(Model):
             cutoff=jnp.asarray(self.cutoff),
             style=self.style,
         )
+
+    @property
+    def atom_energies(self) -> EamAtoms:
+        """The energy function by atoms: the model is local."""
+        return EamAtoms(self.energy_function)
 
     def tables(self, theta: ArrayLike | None = None) -> dict[str, FLOAT]:
         """Return the corrected functions for figures.

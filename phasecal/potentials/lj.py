@@ -33,6 +33,7 @@ from jax.typing import ArrayLike
 from phasecal.errors import InputError
 from phasecal.observables.ensemble import AMU_A2_PER_FS2_IN_EV
 from phasecal.potentials.base import FLOAT, Model
+from phasecal.potentials.local import neighbor_vectors
 from phasecal.units import few_bits
 
 TRAINABLE = ("epsilon", "sigma")
@@ -77,18 +78,36 @@ class LjEnergy:
         shifts: ArrayLike,
     ) -> Array:
         """Return the energy of one configuration, eV (arguments as in :meth:`Model.energy`)."""
-        positions, cell = jnp.asarray(positions), jnp.asarray(cell)
-        neighbors, shifts = jnp.asarray(neighbors), jnp.asarray(shifts)
+        reach = self.cutoff * self.parameters(theta)[1]
+        vectors, _ = neighbor_vectors(positions, cell, neighbors, shifts, 2.0 * reach)
+        return jnp.sum(self.by_atom(theta, vectors))
+
+    def by_atom(self, theta: ArrayLike, vectors: ArrayLike) -> Array:
+        """Return half of the pair sum of each atom, eV, from vectors of shape (n_atoms, width, 3)."""
+        vectors = jnp.asarray(vectors)
         epsilon, sigma = self.parameters(theta)
-        exists = neighbors < positions.shape[0]
-        other = jnp.where(exists, neighbors, 0)
-        vectors = positions[other] + shifts.astype(positions.dtype) @ cell - positions[:, None, :]
         squared = jnp.sum(vectors * vectors, axis=-1)
         reach = self.cutoff * sigma
-        inside = exists & (squared < reach * reach)
+        inside = squared < reach * reach
         sixth = (sigma * sigma / jnp.where(inside, squared, 1.0)) ** 3
         pairs = jnp.where(inside, sixth * (sixth - 1.0) - self.offset, 0.0)
-        return 2.0 * epsilon * jnp.sum(pairs)
+        return 2.0 * epsilon * jnp.sum(pairs, axis=1)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LjAtoms:
+    """The same potential as a function of the neighbours of each atom.
+
+    Attributes:
+        function: The potential.
+    """
+
+    function: LjEnergy
+
+    def __call__(self, theta: ArrayLike, vectors: ArrayLike, species: ArrayLike, neighbor_species: ArrayLike) -> Array:
+        """Return the energy of each atom, eV, shape (n_atoms,)."""
+        return self.function.by_atom(theta, vectors)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -241,6 +260,11 @@ class LjModel(Model):
             offset=jnp.asarray(self.offset, dtype=jnp.float64),
             train=self.train,
         )
+
+    @property
+    def atom_energies(self) -> LjAtoms:
+        """The energy function by atoms: the model is local."""
+        return LjAtoms(self.energy_function)
 
     def export_lammps(self, folder: Path) -> list[str]:
         """Return the LAMMPS commands; no file is needed."""

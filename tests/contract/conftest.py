@@ -12,6 +12,9 @@ import pytest
 from ase import Atoms
 from ase.io.lammpsdata import write_lammps_data
 
+from phasecal.engines.lammps.commands import ARTIFACT_FILE
+from phasecal.engines.lammps.plugin import install_plugin
+
 SCRIPT = """
 units metal
 atom_style atomic
@@ -39,6 +42,8 @@ def run_zero(commands: list[str], atoms: Atoms, elements: tuple[str, ...], folde
 
     The cell must be lower triangular, so that LAMMPS does not rotate it. Potential files must be in ``folder``.
     """
+    if (folder / ARTIFACT_FILE).exists():
+        install_plugin(folder)
     write_lammps_data(folder / "start.data", atoms, specorder=list(elements), masses=True)
     (folder / "in.lmp").write_text(SCRIPT.format(commands="\n".join(commands)))
     done = subprocess.run(

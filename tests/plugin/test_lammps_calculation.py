@@ -10,6 +10,7 @@ from aiida.engine import run_get_node
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 
 from phasecal.engines import lammps
+from phasecal.potentials.artifact import plugin_commands
 
 
 @pytest.fixture
@@ -40,6 +41,24 @@ def test_a_continued_run_brings_log_dump_and_restart_files(prepare_job, inputs, 
         assert "variable isrestart index 1" in Path(folder.abspath, "parameters.in").read_text()
     copied = {source.rsplit("/", 1)[1] for _, source, _ in calcinfo.remote_copy_list}
     assert copied == {lammps.LOG_FILE, lammps.DUMP_FILE, lammps.RESTART_GLOB}
+
+
+def test_a_model_without_a_native_style_brings_its_artifact_and_has_the_plugin_built(
+    prepare_job, inputs, copper_model, monkeypatch
+):
+    monkeypatch.setattr(type(copper_model), "export_lammps", plugin_commands)
+    calcinfo, folder = prepare_job(LammpsMdCalculation, inputs)
+    with folder:
+        assert lammps.ARTIFACT_FILE in folder.get_content_list()
+        assert Path(folder.abspath, "potential.in").read_text().startswith("plugin load ./phasecal-plugin.so\n")
+    lmp = str(inputs["code"].get_executable())
+    expected = f'"$(dirname "$(command -v {lmp})")"/python -m phasecal.engines.lammps.plugin . || exit 1'
+    assert calcinfo.prepend_text == expected
+
+
+def test_a_model_with_a_native_style_needs_no_plugin(prepare_job, inputs):
+    calcinfo, _ = prepare_job(LammpsMdCalculation, inputs)
+    assert calcinfo.get("prepend_text") is None
 
 
 def test_a_wrong_task_is_refused_with_its_key(inputs, bulk_task):

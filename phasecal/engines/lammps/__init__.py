@@ -1,5 +1,6 @@
 """LAMMPS: static scripts, inputs from an MD task and a model, and a reader that survives interrupted runs."""
 
+from phasecal.engines.lammps.commands import ARTIFACT_FILE
 from phasecal.engines.lammps.inputs import (
     DUMP_FILE,
     LOG_FILE,
@@ -11,14 +12,17 @@ from phasecal.engines.lammps.inputs import (
 )
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.output import MdOutput, read_output
+from phasecal.engines.lammps.plugin import plugin_prologue
 from phasecal.engines.lammps.task import timestep_fs
 
 __all__ = [
+    "ARTIFACT_FILE",
     "DUMP_FILE",
     "LOG_FILE",
     "RESTART_GLOB",
     "MdOutput",
     "lammps_executable",
+    "plugin_prologue",
     "read_output",
     "run_lammps",
     "script_path",

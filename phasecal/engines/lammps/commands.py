@@ -2,8 +2,9 @@
 
 ``potential.in`` is the one file of a run that may hold text of a user. Only commands that set up a potential are
 allowed in it (:data:`ALLOWED`), and only words that mean nothing but themselves: no substitution, quote, comment or
-continuation line, no style that runs code, no file but those that belong to the model. This is checked where a
-campaign is read, where a model is built or loaded, and once more before ``potential.in`` is written.
+continuation line, no style that runs code, no file but those that belong to the model. (The one exception is written by
+phasecal itself: the plugin for JAX models, :data:`PLUGIN_COMMAND`.) This is checked where a campaign is read, where a
+model is built or loaded, and once more before ``potential.in`` is written.
 
 Several pair styles add up in ``hybrid/overlay``; ``hybrid/scaled`` multiplies each of them by a variable.
 """
@@ -24,9 +25,17 @@ ALLOWED = ("pair_style", "pair_coeff", "pair_modify", "kspace_style", "kspace_mo
 OVERLAY = "hybrid/overlay"
 MAX_LENGTH = 2000
 """Characters of a command."""
-NEEDS_CODE = {"python", "mliappy", "unified"}
+PLUGIN_STYLE = "phasecal"
+"""Pair style of JAX models (:mod:`phasecal.engines.lammps.plugin`)."""
+PLUGIN_FILE = "phasecal-plugin.so"
+ARTIFACT_FILE = "model.artifact"
+PLUGIN_COMMAND = f"plugin load ./{PLUGIN_FILE}"
+NEEDS_CODE = {"python", "mliappy", "unified", PLUGIN_STYLE}
 """Words that make a pair style run Python code or load a pickle."""
-RESERVED = {"start.data", "log.lammps", "production.dump", "phasecal.out", "model.eam.alloy", "model.eam.fs"}
+RESERVED = {
+    *("start.data", "log.lammps", "production.dump", "phasecal.out", "model.eam.alloy", "model.eam.fs"),
+    *(PLUGIN_FILE, ARTIFACT_FILE),
+}
 RESERVED_ENDS = (".in", ".restart", ".sh", ".json")
 """Names that a run gives to files of its own."""
 
@@ -48,8 +57,12 @@ def check_file_name(name: str) -> None:
         raise InputError(f"{name} is the name of a file of every run; expected another name")
 
 
-def check_command(command: str) -> None:
+def check_command(command: str, *, plugin: bool = False) -> None:
     """Check what can be told about one command alone.
+
+    Args:
+        command: One plain LAMMPS command.
+        plugin: Whether phasecal itself wrote the command, for its own plugin.
 
     Raises:
         InputError: The command is not allowed; the message ends with what was expected.
@@ -69,7 +82,7 @@ def check_command(command: str) -> None:
     for word in words:
         if word.startswith(("v_", "c_", "f_")):
             raise InputError(f"{word} refers to a variable, compute or fix; expected numbers, names and files only")
-        if NEEDS_CODE & set(word.split("/")):
+        if NEEDS_CODE & set(word.split("/")) and not (plugin and word == PLUGIN_STYLE):
             raise InputError(f"{word} runs code; expected a pair style that only reads parameters")
     _check_arguments(words)
 
@@ -110,20 +123,23 @@ def _number(word: str) -> float:
     return value if value < float("inf") else 0.0
 
 
-def check_commands(commands: Sequence[str], files: Collection[str], elements: Sequence[str]) -> None:
+def check_commands(
+    commands: Sequence[str], files: Collection[str], elements: Sequence[str], *, plugin: bool = False
+) -> None:
     """Check all commands of a potential.
 
     Args:
         commands: One plain LAMMPS command each, ``pair_style`` first.
         files: Names of the files that belong to the potential.
         elements: Chemical symbols in the order of the atom types.
+        plugin: Whether phasecal itself wrote the commands, for its own plugin.
 
     Raises:
         InputError: A command is not allowed, names a file that is not there, or lists the elements in another order.
     """
     for command in commands:
         try:
-            check_command(command)
+            check_command(command, plugin=plugin)
         except InputError as error:
             raise InputError(f"{_shortened(command)}: {error}") from None
     pair = read_pair(commands)

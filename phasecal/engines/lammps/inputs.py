@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from ase import Atoms
 
-from phasecal.engines.lammps.commands import check_commands
+from phasecal.engines.lammps.commands import ARTIFACT_FILE, PLUGIN_COMMAND, check_commands
 from phasecal.engines.lammps.kinds import validate_task
+from phasecal.engines.lammps.plugin import install_plugin
 from phasecal.errors import EngineError, InputError
 
 LOG_FILE = "log.lammps"
@@ -67,8 +68,10 @@ def write_inputs(folder: Path, task: Mapping[str, Any], model: LammpsModel, *, r
     lines = [f"variable {name} index {value}" for name, value in values.items()]
     (folder / "parameters.in").write_text("\n".join(lines) + "\n", encoding="ascii")
     commands = model.export_lammps(folder)
-    check_commands(commands, {path.name for path in folder.iterdir()}, model.elements)
-    potential = checked.potential(commands, model.elements)
+    loaded = commands[:1] if commands[0] == PLUGIN_COMMAND else []
+    pair = commands[len(loaded) :]
+    check_commands(pair, {path.name for path in folder.iterdir()}, model.elements, plugin=bool(loaded))
+    potential = [*loaded, *checked.potential(pair, model.elements)]
     (folder / "potential.in").write_text("\n".join(potential) + "\n", encoding="utf-8")
     (folder / "start.data").write_text(data_file(atoms, model.elements, model.masses), encoding="ascii")
 
@@ -110,11 +113,16 @@ def run_lammps(folder: Path, kind: str, executable: Path | None = None, mpi: int
         mpi: Number of MPI processes.
 
     Raises:
-        EngineError: LAMMPS ended with an error; the message is its last error line.
+        EngineError: LAMMPS ended with an error; the message is its last error line. Or the model needs a plugin that
+            cannot be built.
     """
     script = script_path(kind)
     shutil.copy(script, folder / script.name)
     executable = executable or lammps_executable()
+    if (folder / ARTIFACT_FILE).exists():
+        if executable.parent != Path(sys.executable).parent:
+            raise EngineError(f"a JAX model runs in the LAMMPS beside {sys.executable} only, not in {executable}")
+        install_plugin(folder)
     launcher = [str(executable.parent / "mpiexec"), "-n", str(mpi)] if mpi > 1 else []
     command = [*launcher, str(executable), "-in", script.name, "-log", "none"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -71,6 +71,8 @@ class LammpsMdCalculation(LammpsRawCalculation):
             Path(folder.abspath), task, self.inputs.model.get_model(), restart="parent_folder" in self.inputs
         )
         calcinfo.codes_info[0].cmdline_params = ["-log", "none", *calcinfo.codes_info[0].cmdline_params]
+        if Path(folder.abspath, lammps.ARTIFACT_FILE).exists():
+            calcinfo.prepend_text = lammps.plugin_prologue(str(self.inputs.code.get_executable()))
         calcinfo.retrieve_list += [lammps.LOG_FILE]
         calcinfo.retrieve_temporary_list = [lammps.DUMP_FILE]
         if "parent_folder" in self.inputs:

@@ -89,18 +89,28 @@ def show(pk: int, as_json: bool) -> None:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to."
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["lammps", "artifact"]),
+    default="lammps",
+    show_default=True,
+    help="A native pair style where there is one, or a JAX artifact for the plugin (local models).",
+)
 @json_option
 @with_profile
-def export(pk: int, output: Path, as_json: bool) -> None:
+def export(pk: int, output: Path, form: str, as_json: bool) -> None:
     """Write a model for LAMMPS (potential file and `pair_style` snippet) and as safetensors."""
     from aiida_phasecal.submit import load_model_node
+    from phasecal.engines.lammps import ARTIFACT_FILE
+    from phasecal.potentials.artifact import plugin_commands
 
     node = load_model_node(pk)
     if output.exists() and any(output.iterdir()):
         raise InputError(f"-o {output}: the folder is not empty; name a new one")
     output.mkdir(parents=True, exist_ok=True)
     model = node.get_model()
-    commands = model.export_lammps(output)
+    commands = plugin_commands(model, output) if form == "artifact" else model.export_lammps(output)
     snippet = output / "potential.in"
     snippet.write_text(f"# phasecal model {model.hash}\n" + "\n".join(commands) + "\n", encoding="utf8")
     model.save(output / "model.safetensors")
@@ -111,3 +121,5 @@ def export(pk: int, output: Path, as_json: bool) -> None:
     click.echo(f"Wrote {', '.join(files)} to {output}. In LAMMPS (units metal):")
     for command in commands:
         click.echo(f"  {command}")
+    if ARTIFACT_FILE in files:
+        click.echo(f"The plugin comes from the Python beside LAMMPS: python -m phasecal.engines.lammps.plugin {output}")

@@ -1,0 +1,201 @@
+"""Artifacts: one version of a local model as compiled-for-any-size StableHLO that runs without the model's code.
+
+An artifact is one safetensors file. Its arrays are the serialised module of ``jax.export`` (``uint8``) and reference
+inputs and outputs; its header holds a JSON record: family, model hash, elements, cutoff, precision, JAX version, and
+the SHA-256 of all of it. The module computes, for atoms i with neighbours j (:mod:`phasecal.potentials.local`),
+
+    (vectors r_ij, species, neighbour species) ↦ (energies e_i, slopes ∂e_i/∂r_ij)
+
+for any number of atoms and neighbours. This module reads artifacts; it knows no model, and importing it does not import
+JAX before an artifact is read.
+
+Versions (measured from 0.4.34 to 0.10.2): a module of pure StableHLO runs in any later JAX, and in an earlier one as
+far as the minor version before its own; older ones fail. Custom calls (LAPACK) fail across versions, or crash the
+process, so a module that has any is refused. Parameters and code stay the long-term source; an artifact is how a
+version travels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from phasecal.errors import DataError
+
+if TYPE_CHECKING:
+    from jax.export import Exported
+
+SCHEMA = 1
+OLDEST_JAX = (0, 4, 34)
+"""Modules of earlier versions were never tried."""
+TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
+"""Largest deviation from the reference outputs, over the largest of them. A single has 24 bits: in a table of 10⁴
+points the place in an interval is known to 1e-3 of it, and a slope to about 1e-5."""
+HARMLESS_CALLS = {"shape_assertion"}
+"""Custom calls that only check sizes, and are gone before anything is compiled."""
+
+_HEADER = "phasecal-artifact"
+_REFERENCE = ("vectors", "species", "neighbor_species", "energies", "slopes")
+_ERRORS = (OSError, SafetensorError, KeyError, TypeError, ValueError)
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Artifact:
+    """A model version as a serialised function.
+
+    Attributes:
+        record: ``family``, ``model`` (hash), ``elements``, ``cutoff`` (Å), ``dtype``, ``jax`` (version of the export).
+        module: What ``jax.export`` serialised.
+        reference: ``vectors`` (Å, shape (n_atoms, width, 3)), ``species`` (n_atoms,), ``neighbor_species``
+            (n_atoms, width), and what the module made of them: ``energies`` (eV, (n_atoms,)), ``slopes`` (eV/Å).
+    """
+
+    record: Mapping[str, Any]
+    module: bytes
+    reference: Arrays
+
+    @property
+    def sha256(self) -> str:
+        """Hash of record, module and reference."""
+        digest = hashlib.sha256(json.dumps(self.record, sort_keys=True, allow_nan=False).encode())
+        digest.update(self.module)
+        for name in _REFERENCE:
+            array = self.reference[name]
+            digest.update(f"\0{name}{array.dtype.str}{array.shape}\0".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Precision of vectors, energies and slopes."""
+        return self.reference["vectors"].dtype
+
+    def save(self, path: str | Path) -> None:
+        """Write the artifact as one safetensors file."""
+        header = json.dumps({"schema": SCHEMA, "sha256": self.sha256, **self.record}, sort_keys=True)
+        arrays = {f"reference/{name}": np.ascontiguousarray(self.reference[name]) for name in _REFERENCE}
+        module = np.frombuffer(self.module, dtype=np.uint8)
+        save_file({"module": module, **arrays}, str(path), metadata={_HEADER: header})
+
+    def check_elements(self, elements: list[str]) -> None:
+        """Check that atom types are those of the artifact.
+
+        Raises:
+            DataError: Other elements, or another order.
+        """
+        if elements != self.record["elements"]:
+            raise DataError(
+                f"the artifact has the elements {' '.join(self.record['elements'])}, in this order; got "
+                f"{' '.join(elements)}"
+            )
+
+    def function(self) -> Exported:
+        """Return the exported function; nothing is compiled yet.
+
+        Raises:
+            DataError: This JAX cannot run it.
+        """
+        import jax  # noqa: PLC0415  # see the module: records are read without JAX
+        from jax import export  # noqa: PLC0415
+
+        check_versions(self.record["jax"], jax.__version__)
+        try:
+            function = export.deserialize(bytearray(self.module))
+        except Exception as error:  # whatever flatbuffers, MLIR or JAX make of a module they do not know
+            raise DataError(
+                f"JAX {jax.__version__} cannot read a module exported by JAX {self.record['jax']} ({error}); export "
+                "the model again with the version that runs it"
+            ) from error
+        check_calls(function)
+        return function
+
+    def check_outputs(self, energies: NDArray[Any], slopes: NDArray[Any]) -> None:
+        """Compare what this process computed for the reference inputs with what was stored.
+
+        Raises:
+            DataError: They differ by more than :data:`TOLERANCE`.
+        """
+        limit = TOLERANCE[self.record["dtype"]]
+        for name, values in (("energies", energies), ("slopes", slopes)):
+            expected = self.reference[name]
+            scale = float(np.abs(expected).max())
+            worst = float(np.abs(np.asarray(values) - expected).max())
+            if not worst <= limit * scale:
+                raise DataError(
+                    f"the artifact's {name} differ from its reference by {worst:.1e}, more than {limit:.0e} of "
+                    f"{scale:.3g}: this JAX does not compute the same model; export it again"
+                )
+
+
+def read_artifact(path: str | Path) -> Artifact:
+    """Read an artifact; nothing is compiled yet.
+
+    Raises:
+        DataError: Not an artifact, one of another schema, or changed since it was written.
+    """
+    try:
+        with safe_open(str(path), framework="np") as file:
+            record = json.loads(file.metadata()[_HEADER])
+            module = file.get_tensor("module").tobytes()
+            reference = {name: file.get_tensor(f"reference/{name}") for name in _REFERENCE}
+        schema, expected = record.pop("schema"), record.pop("sha256")
+        artifact = Artifact(record=record, module=module, reference=reference)
+        actual = artifact.sha256
+    except _ERRORS as error:
+        raise DataError(f"{path}: not a readable artifact of phasecal ({error})") from error
+    if schema != SCHEMA:
+        raise DataError(f"{path}: an artifact of schema {schema}; this phasecal reads {SCHEMA}")
+    if actual != expected:
+        raise DataError(f"{path}: changed since it was written (sha256 {actual}, but the file says {expected})")
+    return artifact
+
+
+def check_versions(exported: str, running: str) -> None:
+    """Check that a module of one JAX version can be expected to run in another.
+
+    Raises:
+        DataError: It cannot (see the module).
+    """
+    before, now = _version(exported), _version(running)
+    if before < OLDEST_JAX:
+        oldest = ".".join(str(part) for part in OLDEST_JAX)
+        raise DataError(f"exported by JAX {exported}, before {oldest}; export the model again")
+    if now[0] < before[0] or now[:2] < (before[0], before[1] - 1):
+        raise DataError(
+            f"exported by JAX {exported}, which JAX {running} cannot run; update JAX to {before[0]}.{before[1]}, or "
+            "export the model with the older version"
+        )
+
+
+def check_calls(function: Exported) -> None:
+    """Check that a module is pure StableHLO.
+
+    Raises:
+        DataError: It has custom calls.
+    """
+    calls = set(re.findall(r"custom_call @([\w.]+)", function.mlir_module())) - HARMLESS_CALLS
+    if calls:
+        raise DataError(
+            f"the module calls {', '.join(sorted(calls))}, which other versions of JAX may not have; write it in plain "
+            "operations (a 3×3 inverse by hand, say)"
+        )
+
+
+def _version(text: str) -> tuple[int, int, int]:
+    """Return the three numbers of a version."""
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)", text)
+    if match is None:
+        raise DataError(f"{text!r} is not a version of JAX; expected three numbers")
+    return int(match[1]), int(match[2]), int(match[3])

@@ -1,0 +1,131 @@
+"""What the LAMMPS plugin calls: one artifact in one process, on one thread, with arrays that are not copied.
+
+The plugin writes the neighbourhoods of its atoms into arrays of a fixed size and asks for energies and slopes. XLA
+compiles once for each size; sizes only ever grow, with room to spare, so that a run compiles once or twice. The first
+evaluation of each size checks the artifact's reference outputs with the same executable.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasecal.artifact import read_artifact
+
+ONE_THREAD = {"NPROC": "1", "PJRT_NPROC": "1", "OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
+XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false"
+WIDTH_STEP = 8
+"""Rows of neighbours are a multiple of this long."""
+WIDTH_MARGIN = 1.05
+"""How much more room rows have than the fullest one needs."""
+ATOM_STEP = 16
+ATOM_MARGIN = 1.15
+"""The same for the number of atoms where they move between processes."""
+ALIGNMENT = 64
+"""Bytes; XLA takes arrays that begin at a multiple of it without a copy."""
+
+Batch = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int32]]
+
+
+class Session:
+    """An artifact and the arrays that it is evaluated on.
+
+    Attributes:
+        cutoff: Å.
+        item_size: Bytes of each real number.
+        n_compiled: How many sizes were compiled so far.
+    """
+
+    def __init__(self, path: str | Path, elements: list[str], n_processes: int = 1) -> None:
+        """Read an artifact.
+
+        Args:
+            path: The file.
+            elements: Chemical symbol of each atom type.
+            n_processes: Number of processes that share the atoms.
+
+        Raises:
+            DataError: The artifact is damaged, of other elements, or cannot run here.
+        """
+        import jax  # noqa: PLC0415  # reads the environment, which :func:`start` sets
+
+        self.artifact = read_artifact(path)
+        self.artifact.check_elements(elements)
+        self.cutoff = float(self.artifact.record["cutoff"])
+        self.item_size = self.artifact.dtype.itemsize
+        self.n_compiled = 0
+        self.n_processes = n_processes
+        self._function = jax.jit(self.artifact.function().call)
+        self._batch: Batch = self._empty(0, 0)
+
+    def grow(self, n_atoms: int, width: int) -> Batch:
+        """Make room for more atoms or neighbours.
+
+        Args:
+            n_atoms: Atoms of this process.
+            width: Neighbours of the atom that has most.
+
+        Returns:
+            Vectors (n_rows, n_columns, 3), species (n_rows,) and neighbour species (n_rows, n_columns), to be written
+            to; rows and columns beyond what is needed hold padding.
+        """
+        rows, columns = self._batch[2].shape
+        if n_atoms > rows:
+            wanted = n_atoms * ATOM_MARGIN if self.n_processes > 1 else n_atoms
+            rows = _multiple(max(wanted, len(self.artifact.reference["species"])), ATOM_STEP)
+        if width > columns:
+            columns = _multiple(max(width * WIDTH_MARGIN, self.artifact.reference["vectors"].shape[1]), WIDTH_STEP)
+        self._batch = self._empty(rows, columns)
+        self._check()
+        return self._batch
+
+    def evaluate(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return energies, eV, shape (n_rows,), and slopes, eV/Å, shape (n_rows, n_columns, 3)."""
+        energies, slopes = self._function(*self._batch)
+        return np.asarray(energies), np.asarray(slopes)
+
+    def _empty(self, rows: int, columns: int) -> Batch:
+        """Return arrays full of padding."""
+        vectors = _aligned((rows, columns, 3), self.artifact.dtype)
+        vectors[...] = 2.0 * self.cutoff
+        return vectors, _aligned((rows,), np.dtype(np.int32)), _aligned((rows, columns), np.dtype(np.int32))
+
+    def _check(self) -> None:
+        """Compile for the present size, and compare with the reference outputs."""
+        reference = self.artifact.reference
+        n, width = reference["neighbor_species"].shape
+        vectors, species, neighbor_species = self._empty(*self._batch[2].shape)
+        vectors[:n, :width] = reference["vectors"]
+        species[:n] = reference["species"]
+        neighbor_species[:n, :width] = reference["neighbor_species"]
+        self.n_compiled += 1
+        energies, slopes = self._function(vectors, species, neighbor_species)
+        self.artifact.check_outputs(np.asarray(energies)[:n], np.asarray(slopes)[:n, :width])
+
+
+def start(path: str | Path, elements: list[str], n_processes: int) -> Session:
+    """Set this process up for one thread and any precision, and read an artifact (arguments as of :class:`Session`)."""
+    os.environ.update(ONE_THREAD)
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {XLA_FLAGS}".strip()
+    import jax  # noqa: PLC0415  # reads the environment that was just set
+
+    jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
+    jax.config.update("jax_cpu_enable_async_dispatch", False)  # type: ignore[no-untyped-call]
+    return Session(path, elements, n_processes)
+
+
+def _multiple(value: float, step: int) -> int:
+    """Return the smallest multiple of ``step`` that is not below ``value``."""
+    return int(-(-value // step) * step)
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return zeros that begin at a multiple of :data:`ALIGNMENT` bytes."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.zeros(size + ALIGNMENT, dtype=np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)

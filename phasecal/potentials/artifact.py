@@ -1,0 +1,162 @@
+"""Export of a local model as an artifact (:mod:`phasecal.artifact`), and the LAMMPS commands that run it.
+
+A family without a pair style of its own in LAMMPS exports itself by :func:`plugin_commands`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, export
+from jax.typing import DTypeLike
+from numpy.typing import NDArray
+
+from phasecal.artifact import Artifact, check_calls
+from phasecal.engines.lammps.commands import ARTIFACT_FILE, PLUGIN_COMMAND, PLUGIN_STYLE
+from phasecal.errors import DataError, InputError
+from phasecal.potentials.base import Model
+from phasecal.potentials.local import LocalModel
+
+Precision = Literal["float32", "float64"]
+
+PLATFORMS = ("cpu", "cuda")
+REFERENCE_ATOMS = 6
+REFERENCE_WIDTH = 12
+"""Neighbours of the reference atoms; a quarter of them is padding."""
+
+
+def export_artifact(model: Model, dtype: Precision = "float32") -> Artifact:
+    """Return a model at its present parameters as an artifact.
+
+    Args:
+        model: A local model.
+        dtype: Precision of all that is computed.
+
+    Raises:
+        InputError: The model is not local.
+        DataError: It computes in another precision, or padding counts, or it needs a custom call.
+    """
+    if not isinstance(model, LocalModel) or not model.complete:
+        raise InputError(
+            f"a model of family {model.family} is not a sum of atom energies that depend on neighbours within the "
+            "cutoff alone, so it cannot be exported as an artifact for LAMMPS"
+        )
+    kind = jnp.dtype(dtype)
+    atoms = jax.tree.map(lambda leaf: _as_precision(leaf, kind), model.atom_energies)
+    theta = jnp.asarray(model.theta, dtype=kind)
+
+    def energies_and_slopes(vectors: Array, species: Array, neighbor_species: Array) -> tuple[Array, Array]:
+        def total(v: Array) -> tuple[Array, Array]:
+            each = atoms(theta, v, species, neighbor_species)
+            return jnp.sum(each), each
+
+        slopes, each = jax.grad(total, has_aux=True)(vectors)
+        return each, slopes
+
+    n_atoms, width = export.symbolic_shape("n_atoms, width")
+    with _without_locations():
+        function = export.export(jax.jit(energies_and_slopes), platforms=PLATFORMS)(
+            _shape((n_atoms, width, 3), kind),
+            _shape((n_atoms,), jnp.int32),
+            _shape((n_atoms, width), jnp.int32),
+        )
+        module = bytes(function.serialize())
+    check_calls(function)
+    if wrong := sorted({str(aval.dtype) for aval in function.out_avals} - {dtype}):
+        raise DataError(f"the model computes in {', '.join(wrong)} where {dtype} was asked for: a constant of its own?")
+    inputs = _reference_inputs(model, kind)
+    energies, slopes = (np.asarray(array) for array in function.call(*inputs))  # type: ignore[no-untyped-call]
+    _check_reference(inputs[0], energies, slopes, model.cutoff)
+    record = {
+        "family": model.family,
+        "model": model.hash,
+        "elements": list(model.elements),
+        "cutoff": float(model.cutoff),
+        "dtype": dtype,
+        "jax": jax.__version__,
+    }
+    names = ("vectors", "species", "neighbor_species", "energies", "slopes")
+    reference = dict(zip(names, (*inputs, energies, slopes), strict=True))
+    return Artifact(record=record, module=module, reference=reference)
+
+
+def plugin_commands(model: Model, folder: Path, dtype: Precision = "float32") -> list[str]:
+    """Write a model as an artifact; return the LAMMPS commands that run it through the plugin.
+
+    The plugin itself is put beside it where LAMMPS runs (:mod:`phasecal.engines.lammps.plugin`).
+
+    Args:
+        model: A local model.
+        folder: Where the artifact goes.
+        dtype: Precision of all that is computed.
+
+    Raises:
+        InputError: The model is not local.
+        DataError: It cannot be exported.
+    """
+    export_artifact(model, dtype).save(Path(folder) / ARTIFACT_FILE)
+    masses = [f"mass {i} {model.masses[element]!r}" for i, element in enumerate(model.elements, start=1)]
+    return [
+        PLUGIN_COMMAND,
+        f"pair_style {PLUGIN_STYLE}",
+        f"pair_coeff * * {ARTIFACT_FILE} {' '.join(model.elements)}",
+        *masses,
+    ]
+
+
+def _shape(shape: tuple[Any, ...], dtype: DTypeLike) -> jax.ShapeDtypeStruct:
+    """Return a shape with symbolic sizes."""
+    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _without_locations() -> Iterator[None]:
+    """Keep the files and lines of callers out of modules: a model is the same artifact wherever it is exported."""
+    before = jax.config.jax_traceback_in_locations_limit  # type: ignore[attr-defined]
+    jax.config.update("jax_traceback_in_locations_limit", 0)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", before)  # type: ignore[no-untyped-call]
+
+
+def _as_precision(leaf: Array, dtype: jnp.dtype) -> Array:
+    """Return an array in another precision if it holds real numbers."""
+    return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+
+def _reference_inputs(
+    model: Model, dtype: jnp.dtype
+) -> tuple[NDArray[np.floating], NDArray[np.int32], NDArray[np.int32]]:
+    """Return neighbourhoods with all elements, between 0.45 and 0.95 of the cutoff, and some padding."""
+    rng = np.random.default_rng(0)
+    shape = (REFERENCE_ATOMS, REFERENCE_WIDTH)
+    directions = rng.normal(size=(*shape, 3))
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    lengths = model.cutoff * rng.uniform(0.45, 0.95, shape)
+    lengths[:, -REFERENCE_WIDTH // 4 :] = 2.0 * model.cutoff
+    n = len(model.elements)
+    species = (np.arange(REFERENCE_ATOMS) % n).astype(np.int32)
+    neighbor_species = (np.arange(REFERENCE_ATOMS * REFERENCE_WIDTH) // 2 % n).astype(np.int32).reshape(shape)
+    return (directions * lengths[..., None]).astype(dtype), species, neighbor_species
+
+
+def _check_reference(
+    vectors: NDArray[np.floating], energies: NDArray[np.floating], slopes: NDArray[np.floating], cutoff: float
+) -> None:
+    """Check that numbers are finite and that padding has no slope.
+
+    Raises:
+        DataError: They are not, or it has.
+    """
+    beyond = np.linalg.norm(vectors, axis=-1) > cutoff
+    if not (np.isfinite(energies).all() and np.isfinite(slopes).all()):
+        raise DataError("the model's energies or slopes are not finite for atoms at ordinary distances")
+    if np.any(slopes[beyond] != 0.0):
+        raise DataError(f"the model's energies depend on atoms beyond its cutoff of {cutoff} Å")
