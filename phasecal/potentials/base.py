@@ -57,6 +57,7 @@ FAMILIES = {
     "eam": "phasecal.potentials.eam:EamModel",
     "lammps": "phasecal.potentials.frozen:FrozenModel",
     "lj": "phasecal.potentials.lj:LjModel",
+    "moment-network": "phasecal.potentials.moment_network:MomentNetworkModel",
 }
 """Where the class of each family lives (imported when a file of that family is loaded)."""
 
