@@ -1,18 +1,19 @@
 """The family ``moment-network``: a small local machine-learned potential.
 
-U = Σ_i [ε_s(i) + N_s(i)(z_i) + g_i]: a reference energy ε of the element, a network N of the element (two hidden layers of
+U = Σ_i [ε_s(i) + N_s(i)(z_i) + g_i]: a reference energy ε of the element, a network N of the element (hidden layers of
 tanh, no bias at the end) of the standardised invariants z of the atom's moments, and a fixed guard g against distances
-that the training data do not hold (:mod:`~phasecal.potentials.moments`). Neighbours of different elements have their own
-radial functions.
+that the training data do not hold (:mod:`~phasecal.potentials.moments`). Neighbours of different elements have their
+own radial functions.
 
-``theta`` are the weights of the networks, so that everything of an atom but the network is the same for all versions of a
-model in a calibration: invariants are stored once per frame, and energies and ∂U/∂θ come from them
+``theta`` are the weights of the networks, so that everything of an atom but the network is the same for all versions of
+a model in a calibration: invariants are stored once per frame, and energies and ∂U/∂θ come from them
 (:mod:`~phasecal.potentials.prepared`). Radial functions, standardisation and reference energies are fitted once
 (:mod:`~phasecal.fitting`) and then frozen.
 
-Precision: :meth:`Model.energy` and everything derived from it (reweighting, ∂U/∂θ, forces, virials) is float64 throughout.
-:attr:`MomentNetworkModel.atom_energies`, which molecular dynamics runs, works per atom in ``dtype``; with float32 an atom
-energy is off by about 1e-7 of the network's output, while references are added and atoms summed in float64.
+Precision: :meth:`Model.energy` and everything derived from it (reweighting, ∂U/∂θ, forces, virials) is float64
+throughout. :attr:`MomentNetworkModel.atom_energies`, which molecular dynamics runs, works per atom in ``dtype``; in
+float32 an atom energy is off by about 1e-7 of the network's output, while references are added and atoms summed in
+float64.
 
 Known limit: the guard keeps pairs apart, but nothing stops a configuration whose distances are all sampled and whose
 coordination is not.
@@ -30,12 +31,14 @@ from typing import Any, ClassVar, Literal, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ase.data import atomic_masses, atomic_numbers
 from jax import Array
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from phasecal.errors import DataError, InputError
 from phasecal.potentials.base import FLOAT, Model, frozen_array
+from phasecal.potentials.local import neighbor_vectors
 from phasecal.potentials.moments import invariants, moments, n_invariants, radial_basis, repulsion, split
 
 GUARD_EV = 1000.0
@@ -50,7 +53,8 @@ class MomentAtoms:
     """The arrays of a moment-network as a pytree that computes atom energies.
 
     Attributes:
-        radial: Coefficients of the radial functions, by element of the neighbour, shape (n_elements, n_radial, n_basis).
+        radial: Coefficients of the radial functions, by element of the neighbour, shape (n_elements, n_radial,
+            n_basis).
         mean: Mean of the invariants, by element of the atom, shape (n_elements, n_invariants).
         scale: Their standard deviations, same shape.
         references: Energy of each element, eV, shape (n_elements,).
@@ -71,9 +75,7 @@ class MomentAtoms:
     hidden: tuple[int, ...] = field(metadata={"static": True})
     dtype: str = field(metadata={"static": True})
 
-    def __call__(
-        self, theta: ArrayLike, vectors: ArrayLike, species: ArrayLike, neighbor_species: ArrayLike
-    ) -> Array:
+    def __call__(self, theta: ArrayLike, vectors: ArrayLike, species: ArrayLike, neighbor_species: ArrayLike) -> Array:
         """Return the energy of each atom, eV (see :class:`~phasecal.potentials.local.AtomEnergies`)."""
         species = jnp.asarray(species)
         z, fixed = self.features(vectors, species, neighbor_species)
@@ -160,13 +162,9 @@ class MomentEnergy:
         self, positions: ArrayLike, cell: ArrayLike, species: ArrayLike, neighbors: ArrayLike, shifts: ArrayLike
     ) -> tuple[Array, Array]:
         """Return the invariants of each atom, and the energy of the cell that does not depend on θ, eV."""
-        positions, species, neighbors = jnp.asarray(positions), jnp.asarray(species), jnp.asarray(neighbors)
-        exists = neighbors < positions.shape[0]
-        other = jnp.where(exists, neighbors, 0)
-        images = jnp.asarray(shifts).astype(positions.dtype) @ jnp.asarray(cell)
-        vectors = positions[other] + images - positions[:, None, :]
-        far = jnp.asarray([2.0 * self.atoms.cutoff, 0.0, 0.0])
-        z, fixed = self.atoms.features(jnp.where(exists[..., None], vectors, far), species, species[other])
+        species = jnp.asarray(species)
+        vectors, other = neighbor_vectors(positions, cell, neighbors, shifts, 2.0 * self.atoms.cutoff)
+        z, fixed = self.atoms.features(vectors, species, species[other])
         return z, jnp.sum(fixed)
 
     def from_features(self, theta: ArrayLike, features: tuple[Array, Array], species: ArrayLike) -> Array:
@@ -222,7 +220,9 @@ class MomentNetworkModel(Model):
             object.__setattr__(self, name, array)
         if self.dtype not in ("float32", "float64") or not (self.scale > 0).all():
             raise DataError("expected dtype float32 or float64 and scales above 0")
-        if not ((self.inner > 0).all() and (self.inner < self.cutoff).all() and np.array_equal(self.inner, self.inner.T)):
+        if not (
+            (self.inner > 0).all() and (self.inner < self.cutoff).all() and np.array_equal(self.inner, self.inner.T)
+        ):
             raise DataError(f"expected symmetric inner distances between 0 and the cutoff, {self.cutoff} Å")
         super().__post_init__()
 
@@ -230,7 +230,6 @@ class MomentNetworkModel(Model):
     def initial(
         cls,
         elements: Sequence[str],
-        masses: Mapping[str, float],
         cutoff: float,
         inner: ArrayLike,
         *,
@@ -243,8 +242,7 @@ class MomentNetworkModel(Model):
         """Return a model with random weights (variance 1/n_in), identity standardisation and zero references.
 
         Args:
-            elements: Chemical symbols.
-            masses: amu.
+            elements: Chemical symbols; masses are theirs.
             cutoff: Å.
             inner: Shortest distance of each pair of elements, Å, shape (n_elements, n_elements).
             n_radial: Radial functions.
@@ -264,7 +262,7 @@ class MomentNetworkModel(Model):
         return cls(
             elements=tuple(elements),
             cutoff=cutoff,
-            masses=dict(masses),
+            masses={element: float(atomic_masses[atomic_numbers[element]]) for element in elements},
             theta=np.concatenate([part.ravel() for part in theta]),
             radial=start,
             mean=np.zeros((n, features)),
@@ -337,6 +335,31 @@ class MomentNetworkModel(Model):
     def energy_function(self) -> MomentEnergy:
         """The whole energy, in float64 throughout."""
         return MomentEnergy(replace(self.atom_energies, dtype="float64"))
+
+    def select(self, elements: Sequence[str]) -> Self:
+        """Return the model of some of its elements, in this order, with this model as parent.
+
+        Raises:
+            InputError: It does not describe one of them.
+        """
+        missing = [element for element in elements if element not in self.elements]
+        if missing:
+            raise InputError(f"the model has no {', '.join(missing)}; its elements are {', '.join(self.elements)}")
+        if tuple(elements) == self.elements:
+            return self
+        rows = [self.elements.index(element) for element in elements]
+        return replace(
+            self,
+            elements=tuple(elements),
+            masses={element: self.masses[element] for element in elements},
+            theta=self.theta.reshape(len(self.elements), -1)[rows].ravel(),
+            radial=self.radial[rows],
+            mean=self.mean[rows],
+            scale=self.scale[rows],
+            references=self.references[rows],
+            inner=self.inner[np.ix_(rows, rows)],
+            parent=self.hash,
+        )
 
     def export_lammps(self, folder: Path) -> list[str]:
         """Refuse: LAMMPS has no pair style of this form.

@@ -9,11 +9,12 @@ Invariants are M⁽⁰⁾_n and the full contractions, for n ≤ m,
 
     M⁽ˡ⁾_n · M⁽ˡ⁾_m = Σ_jk f_n(r_ij) f_m(r_ik) cosˡ θ_jik,    l = 0 … 3.
 
-Because unit vectors are used, M⁽⁰⁾ is the trace of M⁽²⁾ and M⁽¹⁾ that of M⁽³⁾: 16 monomials per neighbour give all ranks.
+Because unit vectors are used, M⁽⁰⁾ is the trace of M⁽²⁾ and M⁽¹⁾ that of M⁽³⁾: 16 monomials per neighbour give all
+ranks.
 
-Radial functions are linear in Chebyshev polynomials of the distance times (1 − r/r_c)³, which is C² at the cutoff. Below
-the shortest distance of the training data, r_in, the distance is clamped smoothly (C², constant below 0.9 r_in), so that
-polynomials are never evaluated outside their interval; there the guard (:func:`repulsion`) takes over.
+Radial functions are linear in Chebyshev polynomials of the distance times (1 − r/r_c)³, which is C² at the cutoff.
+Below the shortest distance of the training data, r_in, the distance is clamped smoothly (C², constant below 0.9 r_in),
+so that polynomials are never evaluated outside their interval; there the guard (:func:`repulsion`) takes over.
 
 Known limit: three-body invariants only, so that some neighbourhoods differ without being told apart (Pozdnyakov et al.,
 PRL 125, 166001 (2020)).
@@ -115,9 +116,9 @@ def invariants(components: Array) -> Array:
 def repulsion(distance: Array, inside: Array, inner: Array, strength: float) -> Array:
     """Return the guard's energy of each atom, eV, shape (n_atoms,).
 
-    ½ Σ_j κ u³/(1 − u) with u = 1 − r/r_in for r < r_in, else nothing: C² at r_in, and κ r_in/r towards r = 0. At 0.8 r_in
-    it is κ/100 a pair, which for κ = 1000 eV is what ZBL gives two titanium atoms at 1.6 Å. Where there are no data, a
-    network knows nothing; this keeps atoms from coming there.
+    ½ Σ_j κ u³/(1 − u) with u = 1 − r/r_in for r < r_in, else nothing: C² at r_in, and κ r_in/r towards r = 0. At
+    0.8 r_in it is κ/100 a pair: 10 eV for κ = 1000 eV, where ZBL has 12 eV for two titanium atoms at 1.6 Å (Ziegler,
+    Biersack & Littmark, 1985). Where there are no data, a network knows nothing; this keeps atoms from coming there.
 
     Args:
         distance: Å, shape (n_atoms, width).

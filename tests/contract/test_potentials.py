@@ -47,9 +47,9 @@ def frozen():
 
 def moment_network():
     """Two elements, inside the guard where the test squeezes."""
-    inner, masses = [[2.6, 2.4], [2.4, 2.2]], {"Ti": 47.9, "Al": 27.0}
+    inner = [[2.6, 2.4], [2.4, 2.2]]
     return MomentNetworkModel.initial(
-        ["Ti", "Al"], masses, 5.0, inner, n_radial=3, n_basis=5, hidden=(4, 3), dtype="float64", seed=3
+        ["Ti", "Al"], 5.0, inner, n_radial=3, n_basis=5, hidden=(4, 3), dtype="float64", seed=3
     )
 
 
