@@ -12,6 +12,7 @@ from ase.build import bulk
 from phasecal.difftre.jacobian import difference
 from phasecal.difftre.problem import PhaseState, Problem, Target
 from phasecal.difftre.steps import GaussNewton
+from phasecal.observables.cold import ColdState, protected_rows
 from phasecal.potentials.base import force_jacobian_metric, forces, frames_from_atoms
 from phasecal.potentials.moment_network import MomentNetworkModel
 from phasecal.potentials.prepared import prepare
@@ -82,3 +83,15 @@ def test_the_metric_by_forces_or_by_parameters_is_the_same(case):
         pair = [forces(version, few, version.theta + sign * step * direction) for sign in (1, -1)]
         change = (pair[0] - pair[1]) / (2 * step)
         assert direction @ metric @ direction == pytest.approx(np.mean(change**2), rel=1e-5)
+
+
+def test_cold_rows_by_numbers_or_by_parameters_are_the_same(case):
+    model, atoms = case[0], bulk("Ti", "hcp", a=2.95, c=4.68)
+    state = ColdState(atoms, 0.0, 1.0, 0.0)
+    assert model.theta.size > 1 + 9 + 81
+    rows = protected_rows(model, state, "phase")
+    step = 1e-5
+    for parameter in (0, 50, model.theta.size - 1):
+        unit = step * np.eye(model.theta.size)[parameter]
+        up, down = (protected_rows(model, state, "phase", model.theta + sign * unit).values for sign in (1, -1))
+        assert rows.jacobian[:, parameter] == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-6)
