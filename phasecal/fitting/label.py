@@ -111,11 +111,14 @@ def read_unlabelled(path: Path, stride: int = 1) -> list[Atoms]:
         stride: Take every ``stride``-th frame.
 
     Raises:
-        InputError: The file cannot be read.
+        InputError: The file cannot be read, or a frame is not periodic.
         DataError: It is a broken sample.
     """
     if path.suffix != ".npz":
-        return [bare(atoms) for atoms in read_frames(path)[::stride]]
+        frames = [bare(atoms) for atoms in read_frames(path)[::stride]]
+        if any(not atoms.pbc.all() or atoms.cell.volume == 0 for atoms in frames):
+            raise InputError(f"{path}: a frame is not periodic in all directions; expected periodic cells")
+        return frames
     sample = Sample.load(path)
     symbols = [sample.elements[kind] for kind in sample.species]
     return [

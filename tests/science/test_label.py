@@ -113,6 +113,10 @@ def test_what_cannot_be_done_is_one_sentence(arguments, code, message, frames, t
     assert not (tmp_path / "out.extxyz").exists()
 
 
-def test_a_missing_file_of_frames_is_named(tmp_path):
+def test_frames_that_are_missing_or_not_periodic_are_refused(tmp_path, frames):
+    frames[0].pbc = [True, True, False]
+    frames[0].write(tmp_path / "slab.extxyz")
+    with pytest.raises(InputError, match=r"slab\.extxyz: a frame is not periodic"):
+        read_unlabelled(tmp_path / "slab.extxyz")
     with pytest.raises(InputError, match=r"none\.extxyz"):
         read_unlabelled(tmp_path / "none.extxyz")
