@@ -29,6 +29,7 @@ UNITS: dict[str, dict[str, float]] = {
     "pressure": {"GPa": 1.0, "MPa": 1e-3, "kbar": 0.1, "bar": 1e-4, "atm": 1.01325e-4},
     "length": {"A": 1.0, "Å": 1.0, "angstrom": 1.0, "nm": 10.0},
     "energy": {"eV": 1.0, "meV": 1e-3, "kJ/mol": KJ_PER_MOL, "K": KB},
+    "force": {"eV/A": 1.0, "meV/A": 1e-3},
     "time": {"fs": 1.0, "ps": 1e3, "ns": 1e6},
 }
 """Accepted units per kind of quantity, with the factor to the internal unit; an energy in K is ε/k_B."""

@@ -78,6 +78,7 @@ class StepSettings(_Section):
 
     Attributes:
         method: ``gauss-newton`` (smallest change) or ``adam`` (gradient descent).
+        prior: What makes a change small (:class:`~phasecal.difftre.problem.Problem`).
         max_sd: Gauss–Newton: largest sd(βΔU) of any phase between consecutive models.
         min_overlap: Least two-state overlap of consecutive models (0.5 is complete).
         enthalpy_tolerance: How far ΔH may drift from the oldest model's, relative (one standard deviation).
@@ -87,6 +88,7 @@ class StepSettings(_Section):
     """
 
     method: Literal["gauss-newton", "adam"] = "gauss-newton"
+    prior: Literal["functional", "identity"] = "functional"
     max_sd: Positive = 2.0
     min_overlap: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     enthalpy_tolerance: Positive = 0.1

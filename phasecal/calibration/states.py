@@ -25,6 +25,7 @@ from phasecal.freeenergy.overlap import subsample
 from phasecal.freeenergy.phase_mbar import PhaseSample
 from phasecal.observables.statistics import Estimate, mean_with_error
 from phasecal.potentials.base import Frames, Model, energies, frames_from_sample, load_model
+from phasecal.potentials.prepared import prepare
 from phasecal.sample import Sample
 from phasecal.units import EV_PER_A3_IN_GPA
 
@@ -199,8 +200,9 @@ class Library:
         thinned = [_take(s.sample, subsample(s.sample.n_frames, s.enthalpy.inefficiency)) for s in sources]
         batch = frames_from_sample(_merge(thinned), max(model.cutoff for model in self.models))
         table = np.full((len(self.models), batch.n_frames), np.nan)
+        prepared = prepare(self.models[0], batch)  # the models differ in their parameters only
         for model in models:
-            table[model] = energies(self.models[model], batch)
+            table[model] = prepared.energies(self.models[model].theta)
         of_model: dict[int, list[NDArray[np.int64]]] = {model: [] for model in drivers}
         start = 0
         for source, sample in zip(sources, thinned, strict=True):

@@ -26,14 +26,8 @@ from phasecal.calibration.uncertain import covariance
 from phasecal.difftre.problem import PhaseState, Problem, SoftValue, Step, Target
 from phasecal.difftre.steps import Adam, GaussNewton, StepMethod
 from phasecal.freeenergy.carry import clapeyron_slope
-from phasecal.potentials.base import (
-    Frames,
-    Model,
-    energies,
-    force_jacobian_metric,
-    forces,
-    gradients,
-)
+from phasecal.potentials.base import Frames, Model, force_jacobian_metric, forces
+from phasecal.potentials.prepared import Prepared, prepare
 
 MODEL_FILE = "next_model.safetensors"
 
@@ -118,15 +112,17 @@ def _problem(
         states=tuple(_phase_state(model, state, joined[state]) for state in states),
         targets=tuple(_target(library, task.step, estimate, states) for estimate in estimates),
         covariance=covariance(delta_g) + np.diag(np.square(experimental)),
-        force_metric=np.mean([force_jacobian_metric(model, frames) for frames in few], axis=0),
+        force_metric=_force_metric(model, few) if task.step.prior == "functional" else np.zeros((0, 0)),
         protection=protection,
+        prior=task.step.prior,
     )
 
 
 def _phase_state(model: Model, state: State, joined: JoinedStates) -> PhaseState:
     """Return the current model's frames of one state."""
     frames = joined.frames
-    base = np.zeros(frames.n_frames) if model.complete else joined.energies - energies(model, frames)
+    prepared = prepare(model, frames)
+    base = np.zeros(frames.n_frames) if model.complete else joined.energies - prepared.energies(model.theta)
     return PhaseState(
         phase=state.phase,
         temperature_k=state.temperature_k,
@@ -134,14 +130,14 @@ def _phase_state(model: Model, state: State, joined: JoinedStates) -> PhaseState
         n_atoms=frames.n_atoms,
         volumes=frames.volumes,
         current=joined.energies,
-        energies=partial(_whole_energies, model, frames, base),
-        gradients=partial(gradients, model, frames),
+        energies=partial(_whole_energies, prepared, base),
+        gradients=prepared.gradients,
     )
 
 
-def _whole_energies(model: Model, frames: Frames, base: FloatArray, theta: FloatArray) -> FloatArray:
+def _whole_energies(prepared: Prepared, base: FloatArray, theta: FloatArray) -> FloatArray:
     """Return the energies of frames at θ, a frozen base included, eV, shape (n_frames,)."""
-    return energies(model, frames, theta) + base
+    return prepared.energies(theta) + base
 
 
 def _target(library: Library, settings: StepSettings, estimate: BoundaryEstimate, states: tuple[State, ...]) -> Target:
@@ -161,6 +157,11 @@ def _target(library: Library, settings: StepSettings, estimate: BoundaryEstimate
         enthalpy=SoftValue(estimate.delta_h.value, delta_h, settings.enthalpy_tolerance * abs(delta_h)),
         volume=SoftValue(estimate.delta_v.value, delta_v, volume_tolerance),
     )
+
+
+def _force_metric(model: Model, few: Sequence[Frames]) -> FloatArray:
+    """Return the mean square change of a force component, mean over phases, shape (n_parameters, n_parameters)."""
+    return np.asarray(np.mean([force_jacobian_metric(model, frames) for frames in few], axis=0))
 
 
 def _few(joined: Mapping[State, JoinedStates]) -> list[Frames]:

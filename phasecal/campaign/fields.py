@@ -95,6 +95,9 @@ Length = Annotated[float, _quantity("length"), Field(gt=0.5, lt=100.0)]
 Energy = Annotated[float, _quantity("energy"), Field(gt=0.0, le=100.0)]
 """In eV."""
 
+Force = Annotated[float, _quantity("force"), Field(gt=0.0, le=100.0)]
+"""In eV/Å."""
+
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """One line."""
 

@@ -35,7 +35,7 @@ _WRONG = {
 }
 """What is wrong, by pydantic's type of error; any other type means that the kind of value is wrong."""
 
-_FAMILY_MARKS = ("[eam]", "[lammps]", "[lj]")
+_FAMILY_MARKS = ("[eam]", "[lammps]", "[lj]", "[moment-network]")
 """How pydantic marks which section a model was judged by."""
 
 _MAX_VALUE = 60
@@ -72,7 +72,7 @@ def load_campaign(
         return Campaign.model_validate(data, context=context)
     except ValidationError as error:
         document = Document(document.file, data, document.lines)
-        raise CampaignErrors([_problem(details, document) for details in error.errors()]) from None
+        raise CampaignErrors([problem_of(details, document) for details in error.errors()]) from None
 
 
 def _with_replacements(data: dict[str, Any], protocol: str | None, computer: str | None) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _word(value: Any) -> str | None:
 def _read_source(model: dict[str, Any], folder: Path) -> tuple[Path, Setfl] | InputError | None:
     """Return the potential file and its content, or why it cannot be used; None when the model is its parameters."""
     source = model.get("source")
-    if not isinstance(source, str) or model.get("family") in ("lj", "lammps"):
+    if not isinstance(source, str) or model.get("family") in ("lj", "lammps", "moment-network"):
         return None
     try:
         path = resolve_source(source, folder)
@@ -110,8 +110,8 @@ def _read_source(model: dict[str, Any], folder: Path) -> tuple[Path, Setfl] | In
         return error
 
 
-def _problem(details: ErrorDetails, document: Document) -> Problem:
-    """Put one error of pydantic into words a user can act on."""
+def problem_of(details: ErrorDetails, document: Document, root: type[Section] = Campaign) -> Problem:
+    """Put one error of pydantic into words a user can act on; ``root`` is the schema of the file."""
     kind = details["type"]
     marked = tuple(part for part in details["loc"] if part != "[key]")  # pydantic marks names of a mapping
     path = tuple(part for part in marked if part not in _FAMILY_MARKS)
@@ -119,8 +119,8 @@ def _problem(details: ErrorDetails, document: Document) -> Problem:
     wrong = _WRONG.get(kind, "wrong kind of value").format_map(context)
     expected = context.get("expected") if kind == "fault" else None
     if kind == "extra_forbidden":
-        expected = _known_keys(marked)
-    message = f"{wrong}; expected {expected or _description(marked)}"
+        expected = _known_keys(marked, root)
+    message = f"{wrong}; expected {expected or _description(marked, root)}"
     if kind != "extra_forbidden":
         message += _got(path, document)
     return Problem(document.file, document.line(path), key_text(path), message)
@@ -136,33 +136,33 @@ def _got(path: KeyPath, document: Document) -> str:
     return f" (got {text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + '…'})"
 
 
-def _description(path: KeyPath) -> str:
+def _description(path: KeyPath, root: type[Section]) -> str:
     """Return what is expected at a path."""
-    field = _field(path)
+    field = _field(path, root)
     return field.description if field and field.description else "another value"
 
 
-def _known_keys(path: KeyPath) -> str:
+def _known_keys(path: KeyPath, root: type[Section]) -> str:
     """Return the keys that are expected around an unknown one, the most similar first."""
-    section = _section(path[:-1])
+    section = _section(path[:-1], root)
     known = [field.alias or name for name, field in section.model_fields.items()] if section else []
     similar = difflib.get_close_matches(str(path[-1]), known, n=1)
     return f"{similar[0]}" if similar else f"one of {', '.join(known)}"
 
 
-def _field(path: KeyPath) -> FieldInfo | None:
+def _field(path: KeyPath, root: type[Section]) -> FieldInfo | None:
     """Return the innermost field of the schema on a path."""
     found = None
     for length in range(len(path)):
-        section = _section(path[:length])
+        section = _section(path[:length], root)
         fields = {field.alias or name: field for name, field in section.model_fields.items()} if section else {}
         found = fields.get(str(path[length]), found)
     return found
 
 
-def _section(path: KeyPath) -> type[Section] | None:
+def _section(path: KeyPath, root: type[Section]) -> type[Section] | None:
     """Return the section of the schema that the mapping at a path must follow."""
-    annotation: Any = Campaign
+    annotation: Any = root
     for part in path:
         if isinstance(annotation, type) and issubclass(annotation, Section):
             field = annotation.model_fields.get(str(part))

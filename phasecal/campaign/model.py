@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from phasecal.campaign.frozen import FrozenBase
 from phasecal.campaign.lj import LennardJones
+from phasecal.campaign.moment_network import MomentNetwork
 from phasecal.campaign.schema import Campaign
 from phasecal.potentials.base import Model
 from phasecal.potentials.eam import EamModel
@@ -11,13 +12,15 @@ from phasecal.structures.crystals import crystal
 
 
 def build_model(campaign: Campaign) -> Model:
-    """Return the uncorrected model of a campaign: all trainable parameters are zero."""
+    """Return the model that a campaign starts from."""
     section = campaign.model
     if isinstance(section, LennardJones):
         return section.build(campaign.elements, reduced=campaign.units == "lj")
     if isinstance(section, FrozenBase):
         crystals = [crystal(phase.structure()) for phase in campaign.phases.values() if phase.melt is None]
         return section.build(campaign.elements, crystals, campaign.folder)
+    if isinstance(section, MomentNetwork):
+        return section.build(campaign.elements, campaign.folder)
     assert campaign.source_path is not None  # the section was validated with its file
     return EamModel.from_file(
         campaign.source_path,

@@ -124,6 +124,9 @@ class TwoMeltingPoints(Section):
 class Step(Section):
     """Limits of one step in the parameters."""
 
+    prior: Literal["functional", "identity"] = Field(
+        description="functional (changes of forces and phases count) or identity (changes of parameters count)"
+    )
     max_sd: float = Field(gt=0, le=20, description="the largest sd of the reduced energy change, such as 2.0")
     min_overlap: float = Field(gt=0, lt=0.5, description="the smallest overlap of consecutive models, such as 0.1")
     enthalpy_tolerance: float = Field(gt=0, le=10, description="a relative tolerance of ΔH, such as 0.1")

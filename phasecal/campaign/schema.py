@@ -27,6 +27,7 @@ from phasecal.campaign.context import Context, context_of
 from phasecal.campaign.fields import Length, Name, Section, Temperature, Text, fault, unique
 from phasecal.campaign.frozen import FrozenBase
 from phasecal.campaign.lj import PLACEHOLDER, LennardJones, lattice_parameter
+from phasecal.campaign.moment_network import MomentNetwork
 from phasecal.campaign.protocols import NAMES, Protocol, merge, protocol_numbers
 from phasecal.errors import InputError
 from phasecal.structures.crystals import PROTOTYPES, crystal
@@ -43,7 +44,7 @@ class Train(Section):
 class Model(Section):
     """The interatomic potential."""
 
-    family: Literal["eam"] = Field(description="eam, lj or lammps, the families of this version")
+    family: Literal["eam"] = Field(description="eam, lj, lammps or moment-network, the families of this version")
     source: Text = Field(description="a path relative to the campaign file, or lammps://NAME")
     train: Train | None = Field(
         None,
@@ -171,7 +172,7 @@ class Resources(Section):
 def _family_mark(value: Any) -> str:
     """Mark of the section that describes a model; what is not understood is judged as an EAM, the default."""
     family = value.get("family") if isinstance(value, dict) else getattr(value, "family", None)
-    return f"[{family}]" if family in ("lj", "lammps") else "[eam]"
+    return f"[{family}]" if family in ("lj", "lammps", "moment-network") else "[eam]"
 
 
 class Campaign(Section):
@@ -181,7 +182,10 @@ class Campaign(Section):
     title: Text = Field(description="a short title, such as copper")
     units: Literal["lj"] | None = Field(None, description="lj, when all values are in reduced units; else no such key")
     model: Annotated[
-        Annotated[Model, Tag("[eam]")] | Annotated[FrozenBase, Tag("[lammps]")] | Annotated[LennardJones, Tag("[lj]")],
+        Annotated[Model, Tag("[eam]")]
+        | Annotated[FrozenBase, Tag("[lammps]")]
+        | Annotated[LennardJones, Tag("[lj]")]
+        | Annotated[MomentNetwork, Tag("[moment-network]")],
         Discriminator(_family_mark),
     ] = Field(description="a mapping with family, source and train")
     phases: dict[Name, Phase] = Field(min_length=1, description="a mapping from names to phases")
@@ -256,6 +260,8 @@ class Campaign(Section):
         """What the potential is called: the name of its file, or of its family."""
         if isinstance(self.model, FrozenBase):
             return self.model.commands[0].removeprefix("pair_style").strip()
+        if isinstance(self.model, MomentNetwork):
+            return Path(self.model.source).name
         return self._source_path.name if self._source_path else self.model.family
 
     @property

@@ -1,11 +1,13 @@
-"""The command line: `phasecal run` and `phasecal validate`, and what plugins add."""
+"""The command line: what needs only the science, and what plugins add."""
 
 from __future__ import annotations
 
 import click
 
 from phasecal import __version__
+from phasecal.cli.fit import fit
 from phasecal.cli.group import PluginGroup
+from phasecal.cli.label import label
 from phasecal.cli.run import run
 from phasecal.cli.validate import validate
 
@@ -16,5 +18,7 @@ def main() -> None:
     """Calibrate interatomic potentials so that their phase boundaries meet experiment."""
 
 
+main.add_command(fit)
+main.add_command(label)
 main.add_command(run)
 main.add_command(validate)

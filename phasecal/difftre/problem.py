@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phasecal.difftre import reweighting
 from phasecal.difftre.jacobian import PhaseRows, phase_rows
+from phasecal.difftre.minimal_change import metric_root
 from phasecal.units import EV_PER_A3_IN_GPA
 
 FloatArray = NDArray[np.float64]
+
+Prior = Literal["functional", "identity"]
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,8 @@ class Problem:
         force_metric: Mean square change of a force component per change of the parameters, (eV/Å)², shape
             (n_parameters, n_parameters).
         protection: Values that must not change, if any.
+        prior: Which changes of the parameters are cheap: ``functional``, those that change forces and the
+            distributions of the phases little; or ``identity``, those that are small as numbers.
     """
 
     theta: FloatArray
@@ -192,6 +197,7 @@ class Problem:
     covariance: FloatArray
     force_metric: FloatArray
     protection: Protection | None = None
+    prior: Prior = "functional"
 
     @cached_property
     def current(self) -> tuple[Moved, ...]:
@@ -202,12 +208,22 @@ class Problem:
     def metric(self) -> FloatArray:
         """Cost of parameter changes: of forces and of the distribution of every phase, in equal parts.
 
+        It is what the prior covariance of the parameters is the inverse of, but for a factor; ``identity`` is the
+        usual choice where parameters are weights of a network, and blind to what they do.
+
         Forces alone leave volumes free, and a cheap change of the forces may move a phase far beyond what its frames
         can carry; the variance of βΔU alone does not see changes that average out over a cell.
         """
+        if self.prior == "identity":
+            return np.eye(len(self.theta))
         fluctuation = np.sum([m.rows.fluctuation for m in self.current], axis=0)
         parts = [part for part in (self.force_metric, fluctuation) if np.trace(part) > 0]
         return np.asarray(np.sum([part / np.trace(part) for part in parts], axis=0))
+
+    @cached_property
+    def root(self) -> FloatArray:
+        """Lower triangular root of the metric, with a ridge (:func:`phasecal.difftre.minimal_change.metric_root`)."""
+        return metric_root(self.metric)
 
     def moved(self, theta: FloatArray) -> tuple[Moved, ...]:
         """Return the states at θ."""

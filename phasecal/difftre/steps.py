@@ -145,9 +145,9 @@ class Adam:
 def _space(problem: Problem) -> tuple[MinimalChange, FloatArray]:
     """Return the space of changes, and the present deviation of the protected values."""
     if problem.protection is None:
-        return MinimalChange.build(problem.metric, np.zeros((0, len(problem.theta)))), np.zeros(0)
+        return MinimalChange.build(problem.root, np.zeros((0, len(problem.theta)))), np.zeros(0)
     deviation, rows = problem.protection.deviation(problem.theta)
-    return MinimalChange.build(problem.metric, rows), deviation
+    return MinimalChange.build(problem.root, rows), deviation
 
 
 def _restore(problem: Problem, change: FloatArray) -> tuple[FloatArray, int]:
@@ -158,7 +158,7 @@ def _restore(problem: Problem, change: FloatArray) -> tuple[FloatArray, int]:
         deviation, rows = problem.protection.deviation(problem.theta + change)
         if np.abs(deviation).max() <= 1.0:
             return change, n_iterations
-        change = change + MinimalChange.build(problem.metric, rows).exact(-deviation)
+        change = change + MinimalChange.build(problem.root, rows).exact(-deviation)
     raise ConvergenceError(
         f"protected values did not come back to those of the original model in {_MAX_RESTORE} corrections "
         f"({problem.protection.worst(deviation)}); protect fewer structures or train more parameters"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -204,61 +204,86 @@ def _expand(model: Model, atoms: Atoms, theta: ArrayLike | None) -> Expansion:
 
 
 def _slopes(model: Model, atoms: Atoms, theta: ArrayLike | None) -> list[Expansion]:
-    """Return the derivatives of the expansion by each parameter."""
-    return [_expand_along(model, atoms, theta, unit)[1] for unit in np.eye(model.theta.size)]
+    """Return the derivatives of the expansion by each parameter.
+
+    By one parameter after the other, or by one number of the expansion after the other if those are fewer.
+    """
+    size = 3 * len(atoms) + 3
+    if model.theta.size <= 1 + size + size * size:
+        return [_expand_along(model, atoms, theta, unit)[1] for unit in np.eye(model.theta.size)]
+    rows = np.asarray(_expansion_rows(*_arguments(model, atoms, theta)))
+    return [
+        Expansion(float(column[0]), column[1 : 1 + size], column[1 + size :].reshape(size, size)) for column in rows.T
+    ]
 
 
 def _expand_along(model: Model, atoms: Atoms, theta: ArrayLike | None, direction: FLOAT) -> tuple[Expansion, Expansion]:
     """Return the expansion and its derivative by θ along a direction."""
-    reach = model.cutoff if theta is None else model.reach(theta)
-    frames = frames_from_atoms([atoms], model.elements, reach)
-    missing = -frames.neighbors.shape[2] % LIST_WIDTH
-    result = _expansion_and_slope(
-        model.energy_function,
-        jnp.asarray(model.theta if theta is None else theta, dtype=jnp.float64),
-        jnp.asarray(direction),
-        frames.positions[0],
-        frames.cells[0],
-        frames.species,
-        np.pad(frames.neighbors[0], ((0, 0), (0, missing)), constant_values=len(atoms)),
-        np.pad(frames.shifts[0], ((0, 0), (0, missing), (0, 0))),
-    )
+    function, parameters, *frame = _arguments(model, atoms, theta)
+    result = _expansion_and_slope(function, parameters, jnp.asarray(direction), *frame)
     value, slope = (Expansion(float(e), np.asarray(g), np.asarray(h)) for e, g, h in result)
     if isinstance(model, FrozenModel):
         value = value.plus(lammps_expansion(model.base, atoms))
     return value, slope
 
 
+def _arguments(model: Model, atoms: Atoms, theta: ArrayLike | None) -> tuple[Any, ...]:
+    """Return energy function, parameters and frame of a crystal."""
+    reach = model.cutoff if theta is None else model.reach(theta)
+    frames = frames_from_atoms([atoms], model.elements, reach)
+    missing = -frames.neighbors.shape[2] % LIST_WIDTH
+    return (
+        model.energy_function,
+        jnp.asarray(model.theta if theta is None else theta, dtype=jnp.float64),
+        frames.positions[0],
+        frames.cells[0],
+        frames.species,
+        np.pad(frames.neighbors[0], ((0, 0), (0, missing)), constant_values=len(atoms)),
+        np.pad(frames.shifts[0], ((0, 0), (0, missing), (0, 0))),
+    )
+
+
+def _expansion(
+    function: EnergyFunction, theta: Array, positions: Array, cell: Array, *rest: Array
+) -> tuple[Array, Array, Array]:
+    """Return energy, gradient and Hessian by strain and internal coordinates."""
+
+    def energy(q: Array) -> Array:
+        deformation = jnp.eye(3) + _strain(q)
+        shifts = jnp.concatenate([jnp.zeros((1, 3)), q[6:].reshape(-1, 3)])
+        return function(theta, (positions + shifts) @ deformation, cell @ deformation, *rest)
+
+    origin = jnp.zeros(3 * positions.shape[0] + 3)
+    (value, gradient), (_, hessian) = jax.lax.map(
+        lambda unit: jax.jvp(jax.value_and_grad(energy), (origin,), (unit,)), jnp.eye(origin.size)
+    )
+    return value[0], gradient[0], hessian
+
+
 @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def _expansion_and_slope(
-    function: EnergyFunction,
-    theta: Array,
-    direction: Array,
-    positions: Array,
-    cell: Array,
-    *rest: Array,
+    function: EnergyFunction, theta: Array, direction: Array, *frame: Array
 ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
     """Return energy, gradient and Hessian, and their derivatives by θ along a direction.
 
     One function for all uses, compiled without optimisation: crystals are so small that compiling is what
     costs.
     """
-
-    def energy(theta: Array, q: Array) -> Array:
-        deformation = jnp.eye(3) + _strain(q)
-        shifts = jnp.concatenate([jnp.zeros((1, 3)), q[6:].reshape(-1, 3)])
-        return function(theta, (positions + shifts) @ deformation, cell @ deformation, *rest)
-
-    def expansion(theta: Array) -> tuple[Array, Array, Array]:
-        origin = jnp.zeros(3 * positions.shape[0] + 3)
-        with_gradient = jax.value_and_grad(lambda q: energy(theta, q))
-        (value, gradient), (_, hessian) = jax.lax.map(
-            lambda unit: jax.jvp(with_gradient, (origin,), (unit,)), jnp.eye(origin.size)
-        )
-        return value[0], gradient[0], hessian
-
-    value, slope = jax.jvp(expansion, (theta,), (direction,))
+    value, slope = jax.jvp(lambda t: _expansion(function, t, *frame), (theta,), (direction,))
     return value, slope
+
+
+@partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+def _expansion_rows(function: EnergyFunction, theta: Array, *frame: Array) -> Array:
+    """Return the derivatives by θ of energy, gradient and Hessian, one row for each of their numbers."""
+
+    def numbers(t: Array) -> Array:
+        value, gradient, hessian = _expansion(function, t, *frame)
+        return jnp.concatenate([value[None], gradient, hessian.ravel()])
+
+    values, pullback = jax.vjp(numbers, theta)
+    rows: Array = jax.lax.map(lambda unit: pullback(unit)[0], jnp.eye(values.size))
+    return rows
 
 
 def _pressure_and_stress(expansion: Expansion, atoms: Atoms) -> FLOAT:

@@ -57,6 +57,7 @@ FAMILIES = {
     "eam": "phasecal.potentials.eam:EamModel",
     "lammps": "phasecal.potentials.frozen:FrozenModel",
     "lj": "phasecal.potentials.lj:LjModel",
+    "moment-network": "phasecal.potentials.moment_network:MomentNetworkModel",
 }
 """Where the class of each family lives (imported when a file of that family is loaded)."""
 
@@ -345,14 +346,21 @@ def _virial(function: EnergyFunction, theta: Array, positions: Array, cell: Arra
 
 @jax.jit
 def _force_metric(function: EnergyFunction, theta: Array, positions: Array, *rest: Array) -> Array:
-    """Return (∂F/∂θ)ᵀ(∂F/∂θ)/(3 n_atoms) of one frame by forward mode over θ, shape (n_par, n_par)."""
-    force = jax.grad(function, argnums=1)
-    tangents = jnp.eye(theta.shape[0])
-    columns: Array = jax.lax.map(
-        lambda tangent: jax.jvp(lambda t: force(t, positions, *rest), (theta,), (tangent,))[1].ravel(),
-        tangents,
-    )
-    return columns @ columns.T / positions.size
+    """Return (∂F/∂θ)ᵀ(∂F/∂θ)/(3 n_atoms) of one frame, shape (n_par, n_par).
+
+    Forward mode over θ, or reverse mode over the force components if those are fewer.
+    """
+
+    def force(t: Array) -> Array:
+        gradient: Array = jax.grad(function, argnums=1)(t, positions, *rest).ravel()
+        return gradient
+
+    if theta.shape[0] <= positions.size:
+        columns: Array = jax.lax.map(lambda tangent: jax.jvp(force, (theta,), (tangent,))[1], jnp.eye(theta.shape[0]))
+        return columns @ columns.T / positions.size
+    _, pullback = jax.vjp(force, theta)
+    rows: Array = jax.lax.map(lambda component: pullback(component)[0], jnp.eye(positions.size))
+    return rows.T @ rows / positions.size
 
 
 def _canonical(record: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from phasecal.difftre.minimal_change import MinimalChange
+from phasecal.difftre.minimal_change import MinimalChange, metric_root
 from phasecal.difftre.problem import PhaseState, Problem, SoftValue, Target
 from phasecal.difftre.steps import Adam, GaussNewton
 from phasecal.errors import ConvergenceError, InputError, OverlapError
@@ -238,8 +238,8 @@ def test_nothing_to_do_changes_nothing():
 
 def test_minimal_change_takes_dependent_rows():
     row = np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 0.0]])
-    space = MinimalChange.build(np.eye(3), row)
-    assert space.free.shape == (3, 2)
+    space = MinimalChange.build(metric_root(np.eye(3)), row)
+    assert space.fixed.shape == (3, 1)
     assert row @ space.exact(np.array([0.5, 1.0, 0.0])) == pytest.approx([0.5, 1.0, 0.0])
     assert space.along(np.array([1.0, 2.0, 3.0])) == pytest.approx([0.0, 0.0, 3.0])
     assert space.freedom(np.array([1.0, 2.0, 0.0])) == pytest.approx(0.0, abs=1e-12)

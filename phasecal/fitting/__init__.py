@@ -1,0 +1,1 @@
+"""Fitting a machine-learned potential to labelled frames, and labelling frames."""
