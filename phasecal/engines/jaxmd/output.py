@@ -1,0 +1,104 @@
+"""Read what a run of the jax-md engine leaves, complete or not, into what the LAMMPS engine's reader returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasecal.engines.jaxmd.job import LOG_FILE, PART_GLOB, read_npz
+from phasecal.engines.jaxmd.state import COLUMNS
+from phasecal.engines.lammps.bulk import BulkTask
+from phasecal.engines.lammps.kinds import validate_task
+from phasecal.engines.lammps.output import MdOutput
+from phasecal.errors import DataError, InputError
+from phasecal.sample import Sample
+
+_STAGE = re.compile(r"^phasecal stage: (\w+)$")
+_WALL = re.compile(r"^step .*, wall (\S+) s$")
+
+
+def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements: tuple[str, ...]) -> MdOutput:
+    """Read the log and the recorded parts of a run.
+
+    Args:
+        folder: Folder with ``md.log`` and the ``production.*.npz``.
+        task: The MD task of the run.
+        model_hash: Hash of the model that drove it.
+        elements: The model's elements.
+
+    Raises:
+        DataError: There is no log, or a part is damaged.
+        InputError: The task is not a valid bulk task.
+    """
+    checked = validate_task(task)
+    if not isinstance(checked, BulkTask):
+        raise InputError(f"expected a task of kind bulk, got {checked.kind}")
+    try:
+        text = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(f"{folder / LOG_FILE}: cannot be read ({error})") from error
+    stage, failure, wall_s = _read_log(text)
+    parts = [read_npz(path) for path in sorted(folder.glob(PART_GLOB))]
+    table = np.concatenate([part["thermo"] for part in parts]) if parts else np.empty((0, 1 + len(COLUMNS)))
+    thermo = dict(zip(("step", *COLUMNS), np.ascontiguousarray(table.T), strict=True))
+    atoms = checked.start_configuration()
+    steps_done = int(table[-1, 0]) if len(table) else 0
+    return MdOutput(
+        thermo=thermo,
+        sample=_sample(parts, thermo, checked, model_hash, elements) if parts else None,
+        n_atoms=len(atoms),
+        steps_done=steps_done,
+        finished=steps_done == checked.production_steps and failure is None and stage in ("production", "done"),
+        error=failure,
+        wall_s=wall_s,
+    )
+
+
+def _sample(
+    parts: list[dict[str, NDArray[Any]]],
+    thermo: dict[str, NDArray[np.float64]],
+    task: BulkTask,
+    model_hash: str,
+    elements: tuple[str, ...],
+) -> Sample | None:
+    """Frames of all parts; None when there is none."""
+    steps, positions, edges = (
+        np.concatenate([part[name] for part in parts]) for name in ("steps", "positions", "edges")
+    )
+    if not len(steps):
+        return None
+    energies = dict(zip(thermo["step"].astype(int).tolist(), thermo["pe"].tolist(), strict=True))
+    symbols = task.start_configuration().symbols
+    return Sample(
+        positions=positions,
+        cells=np.array([np.diag(edge) for edge in edges]),
+        energies=np.array([energies[step] for step in steps.tolist()]),
+        steps=steps,
+        species=np.array([elements.index(symbol) for symbol in symbols], dtype=np.int32),
+        elements=elements,
+        phase=task.sampled,
+        temperature_k=task.temperature_k,
+        pressure_gpa=task.pressure_gpa,
+        timestep_fs=task.timestep_fs,
+        model_hash=model_hash,
+    )
+
+
+def _read_log(text: str) -> tuple[str, str | None, float]:
+    """Last stage, the error after the last start, and the wall time of all starts."""
+    stage, failure, wall_s, since_start = "", None, 0.0, 0.0
+    for line in text.splitlines():
+        if match := _STAGE.match(line):
+            stage = match[1]
+            if stage == "start":
+                failure, wall_s, since_start = None, wall_s + since_start, 0.0
+        elif match := _WALL.match(line):
+            since_start = float(match[1])
+        elif line.startswith("ERROR"):
+            failure = line
+    return stage, failure, wall_s + since_start
