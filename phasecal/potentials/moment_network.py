@@ -37,6 +37,7 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from phasecal.errors import DataError, InputError
+from phasecal.potentials.artifact import plugin_commands
 from phasecal.potentials.base import FLOAT, Model, frozen_array
 from phasecal.potentials.local import neighbor_vectors
 from phasecal.potentials.moments import invariants, moments, n_invariants, radial_basis, repulsion, split
@@ -104,7 +105,7 @@ class MomentAtoms:
         raw = invariants(moments(unit, radial))
         z = (raw - self.mean[species].astype(self.dtype)) / self.scale[species].astype(self.dtype)
         guard = repulsion(distance, inside, inner, self.guard)
-        return z, self.references[species] + guard.astype(jnp.float64)
+        return z, self.references[species] + guard.astype(self.references.dtype)
 
     def network(self, theta: ArrayLike, z: Array, species: Array) -> Array:
         """Return the networks' part of each atom's energy, eV, float64, shape (n_atoms,).
@@ -118,9 +119,9 @@ class MomentAtoms:
         weights = jnp.asarray(theta).astype(self.dtype).reshape(n_elements, -1)
         outputs = [_network(weights[kind], z, self.hidden) for kind in range(n_elements)]
         if n_elements == 1:
-            return outputs[0].astype(jnp.float64)
+            return outputs[0].astype(self.references.dtype)
         chosen = [jnp.where(species == kind, output, 0.0) for kind, output in enumerate(outputs)]
-        return jnp.sum(jnp.stack(chosen), axis=0).astype(jnp.float64)
+        return jnp.sum(jnp.stack(chosen), axis=0).astype(self.references.dtype)
 
 
 def _network(weights: Array, z: Array, hidden: Sequence[int]) -> Array:
@@ -362,15 +363,8 @@ class MomentNetworkModel(Model):
         )
 
     def export_lammps(self, folder: Path) -> list[str]:
-        """Refuse: LAMMPS has no pair style of this form.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(
-            "a moment-network is not a pair style of plain LAMMPS; it runs there through its atom energies "
-            "(phasecal.potentials.local)"
-        )
+        """Write the model as an artifact in :attr:`dtype`; it runs in LAMMPS through the plugin."""
+        return plugin_commands(self, folder, self.dtype)
 
 
 def layers(n_features: int, hidden: Sequence[int]) -> list[tuple[str, tuple[int, ...]]]:

@@ -145,9 +145,7 @@ def test_force_metric_predicts_the_force_change(model, frames):
 
 
 @pytest.mark.parametrize("deform", [lambda atoms: atoms, squeezed], ids=["normal", "squeezed"])
-def test_exported_file_runs_in_plain_lammps_and_agrees(model, lammps, tmp_path, deform):
-    if isinstance(model, MomentNetworkModel):
-        pytest.skip("plain LAMMPS has no pair style of this form")
+def test_what_is_exported_runs_in_lammps_and_agrees(model, lammps, tmp_path, deform):
     atoms = deform(disordered(model))
     reference = lammps(model.export_lammps(tmp_path), atoms, model.elements, tmp_path)
     frames = frames_of(model, disordered(model), atoms).take([1])
