@@ -8,6 +8,7 @@ from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import WorkChain
 
+from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.workchains.calibrate import CalibrateWorkChain
@@ -79,7 +80,7 @@ def cost_of(node: orm.WorkChainNode) -> dict:
     """Atom-steps of molecular dynamics, wall time in s, and rounds of a campaign."""
     atom_steps = 0
     for job in jobs_of(node):
-        if job.process_class is LammpsMdCalculation and "results" in job.outputs:
+        if job.process_class in (LammpsMdCalculation, JaxMdCalculation) and "results" in job.outputs:
             atom_steps += job.outputs.results["steps_done"] * job.outputs.results["n_atoms"]
     wall = (node.mtime - node.ctime).total_seconds()
     return {"atom_steps": int(atom_steps), "wall_s": round(wall, 1), "rounds": len(rounds_of(node))}

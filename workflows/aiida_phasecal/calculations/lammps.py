@@ -32,36 +32,10 @@ class LammpsMdCalculation(LammpsRawCalculation):
         """Declare inputs, outputs and exit codes."""
         super().define(spec)
         spec.input("model", valid_type=ModelData, help="The potential that drives the run.")
-        spec.input(
-            "task",
-            valid_type=orm.Dict,
-            validator=validate_task,
-            help="MD task: kind, state (K, GPa), cell, numbers of steps, seed. See phasecal.engines.lammps.task.",
-        )
-        spec.input(
-            "parent_folder",
-            valid_type=orm.RemoteData,
-            required=False,
-            help="Folder of an interrupted run of the same task: continue from its newest restart file.",
-        )
+        declare_md(spec, "LAMMPS")
         spec.inputs["metadata"]["options"]["parser_name"].default = "phasecal.lammps"
         spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
         spec.inputs["metadata"]["options"]["withmpi"].default = False
-
-        spec.output(
-            "thermo",
-            valid_type=orm.ArrayData,
-            required=False,
-            help="Production series; pressures in GPa, energies in eV.",
-        )
-        spec.output("sample", valid_type=SampleData, required=False, help="Frames of the production stage.")
-
-        spec.exit_code(302, "ERROR_LOG_MISSING", message="The log of LAMMPS was not retrieved.")
-        spec.exit_code(303, "ERROR_OUTPUT_UNREADABLE", message="The output of LAMMPS cannot be read: {message}")
-        spec.exit_code(320, "ERROR_ENGINE", message="LAMMPS stopped with an error: {message}")
-        spec.exit_code(321, "ERROR_BLOWN_UP", message="The run blew up (lost atoms or not-a-number): {message}")
-        spec.exit_code(400, "ERROR_INTERRUPTED", message="The run ended at step {done} before it was finished.")
-        spec.exit_code(401, "ERROR_INTERRUPTED_EARLY", message="The run ended before it reached its production stage.")
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the script (inherited), the numbers, the potential and the start configuration."""
@@ -81,6 +55,36 @@ class LammpsMdCalculation(LammpsRawCalculation):
                 (parent.computer.uuid, f"{parent.get_remote_path()}/{name}", ".") for name in FILES_OF_PARENT
             ]
         return calcinfo
+
+
+def declare_md(spec, engine: str) -> None:
+    """Declare task, parent folder, outputs and exit codes, which are the same for every engine."""
+    spec.input(
+        "task",
+        valid_type=orm.Dict,
+        validator=validate_task,
+        help="MD task: kind, state (K, GPa), cell, numbers of steps, seed. See phasecal.engines.lammps.task.",
+    )
+    spec.input(
+        "parent_folder",
+        valid_type=orm.RemoteData,
+        required=False,
+        help="Folder of an interrupted run of the same task: continue from its newest restart file.",
+    )
+    spec.output(
+        "thermo",
+        valid_type=orm.ArrayData,
+        required=False,
+        help="Production series; pressures in GPa, energies in eV.",
+    )
+    spec.output("sample", valid_type=SampleData, required=False, help="Frames of the production stage.")
+
+    spec.exit_code(302, "ERROR_LOG_MISSING", message=f"The log of {engine} was not retrieved.")
+    spec.exit_code(303, "ERROR_OUTPUT_UNREADABLE", message=f"The output of {engine} cannot be read: {{message}}")
+    spec.exit_code(320, "ERROR_ENGINE", message=f"{engine} stopped with an error: {{message}}")
+    spec.exit_code(321, "ERROR_BLOWN_UP", message="The run blew up (lost atoms or not-a-number): {message}")
+    spec.exit_code(400, "ERROR_INTERRUPTED", message="The run ended at step {done} before it was finished.")
+    spec.exit_code(401, "ERROR_INTERRUPTED_EARLY", message="The run ended before it reached its production stage.")
 
 
 def validate_task(node: orm.Dict, _) -> str | None:

@@ -14,34 +14,40 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.cli.common import console, in_campaign_units, interval
 from aiida_phasecal.record import anchors_of, jobs_of, rounds_of, state_of, summarise
-from phasecal.engines import lammps
+from phasecal.engines import jaxmd, lammps
 
 REFRESH_S = 2.0
 ROUTINE = ("|run_process", "|results", "|on_terminated")
 """Steps of AiiDA's restart work chains whose reports say only that a job started or ended."""
-THERMO_LINE = re.compile(r"^\s*- \[\s*(\d+),", re.MULTILINE)
+MD_LOGS = {
+    LammpsMdCalculation: (lammps.LOG_FILE, re.compile(r"^\s*- \[\s*(\d+),", re.MULTILINE)),
+    JaxMdCalculation: (jaxmd.LOG_FILE, re.compile(r"^step (\d+) of", re.MULTILINE)),
+}
+"""Log of each kind of MD job, and what a line with the number of its step looks like."""
 
 
 def steps_of(job: orm.CalcJobNode) -> int | None:
     """Newest production step in the log of a running job on this machine; None elsewhere or before production."""
     if job.computer is None or job.computer.transport_type != "core.local" or not job.get_remote_workdir():
         return None
+    name, line = MD_LOGS[job.process_class]
     try:
-        log = (Path(job.get_remote_workdir()) / lammps.LOG_FILE).read_text(errors="replace")
+        log = (Path(job.get_remote_workdir()) / name).read_text(errors="replace")
     except OSError:
         return None
     _, started, production = log.partition("phasecal stage: production")
-    found = THERMO_LINE.findall(production)
+    found = line.findall(production)
     return (int(found[-1]) if found else 0) if started else None
 
 
 def describe_job(job: orm.CalcJobNode) -> dict:
     """What a running job does and how far it is."""
     entry = {"pk": job.pk, "what": "calibration step", "steps_done": None, "steps": None}
-    if job.process_class is LammpsMdCalculation:
+    if job.process_class in MD_LOGS:
         task = job.inputs.task.get_dict()
         phase = task.get("phase") or "|".join(task["phases"])
         entry["what"] = f"{task['kind']} {phase} {task['temperature_k']:.0f} K"

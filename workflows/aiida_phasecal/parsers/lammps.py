@@ -1,4 +1,4 @@
-"""Parser of LAMMPS runs: series, frames, and a precise reason when something went wrong."""
+"""Parsers of MD runs: series, frames, and a precise reason when something went wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiida import orm
 from aiida.parsers import Parser
 
 from aiida_phasecal.data.sample import SampleData
-from phasecal.engines import lammps
+from phasecal.engines import jaxmd, lammps
 from phasecal.errors import PhasecalError
 
 BLOWN_UP = ("Lost atoms", "Non-numeric", "Out of range atoms", "not-a-number")
@@ -19,20 +19,23 @@ BLOWN_UP = ("Lost atoms", "Non-numeric", "Out of range atoms", "not-a-number")
 class LammpsMdParser(Parser):
     """Turn the log and the dump of one run into nodes."""
 
+    ENGINE = lammps
+    FRAMES = lammps.DUMP_FILE
+
     def parse(self, **kwargs):
         """Parse retrieved files; outputs of an interrupted run are kept too."""
         retrieved = self.retrieved
-        if lammps.LOG_FILE not in retrieved.base.repository.list_object_names():
+        log = self.ENGINE.LOG_FILE
+        if log not in retrieved.base.repository.list_object_names():
             return self.exit_codes.ERROR_LOG_MISSING
         model = self.node.inputs.model
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            (folder / lammps.LOG_FILE).write_text(retrieved.base.repository.get_object_content(lammps.LOG_FILE))
-            dump = Path(kwargs["retrieved_temporary_folder"]) / lammps.DUMP_FILE
-            if dump.exists():
-                shutil.copy(dump, folder)
+            (folder / log).write_text(retrieved.base.repository.get_object_content(log))
+            for path in Path(kwargs["retrieved_temporary_folder"]).glob(self.FRAMES):
+                shutil.copy(path, folder)
             try:
-                output = lammps.read_output(
+                output = self.ENGINE.read_output(
                     folder,
                     self.node.inputs.task.get_dict(),
                     model.model_hash,
@@ -67,3 +70,10 @@ class LammpsMdParser(Parser):
         if output.sample is not None:
             self.out("sample", SampleData.from_sample(output.sample))
         return None
+
+
+class JaxMdParser(LammpsMdParser):
+    """Turn the log and the parts of a run with jax-md into nodes."""
+
+    ENGINE = jaxmd
+    FRAMES = jaxmd.PART_GLOB

@@ -40,15 +40,22 @@ def add_measurement_inputs(spec) -> None:
     add_options_input(spec)
 
 
+def samples_with_jaxmd(code: orm.AbstractCode) -> bool:
+    """Say whether a code is the jax-md engine: its default job says so."""
+    return code.default_calc_job_plugin == "phasecal.jaxmd"
+
+
 def md_inputs(chain, task: dict) -> dict:
     """Inputs of one MD work chain for a task, with code, model and options of the calling chain."""
-    return {
+    inputs = {
         "model": chain.inputs.model,
         "code": chain.inputs.code,
-        "script": orm.SinglefileData(lammps.script_path(task["kind"])),
         "task": orm.Dict(task),
         "options": chain.inputs.options,
     }
+    if not samples_with_jaxmd(chain.inputs.code):
+        inputs["script"] = orm.SinglefileData(lammps.script_path(task["kind"]))
+    return inputs
 
 
 def failure(node: orm.ProcessNode) -> str:

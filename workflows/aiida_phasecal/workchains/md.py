@@ -1,4 +1,4 @@
-"""One LAMMPS run brought to its end: restarts after a walltime limit, a lost job or a blown-up trajectory."""
+"""One MD run brought to its end: restarts after a walltime limit, a lost job or a blown-up trajectory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
 
+from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.workchains.common import add_options_input
 
@@ -23,9 +24,10 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
     def define(cls, spec) -> None:
         """Declare inputs, outline and outputs."""
         super().define(spec)
-        spec.expose_inputs(LammpsMdCalculation, exclude=("metadata", "parent_folder", "files", "filenames", "settings"))
+        unused = ("metadata", "parent_folder", "files", "filenames", "settings")
+        spec.expose_inputs(cls._process_class, exclude=unused)
         add_options_input(spec)
-        spec.expose_outputs(LammpsMdCalculation)
+        spec.expose_outputs(cls._process_class)
         spec.outline(
             cls.setup,
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
@@ -35,7 +37,7 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
     def setup(self) -> None:
         """Collect the inputs of the first run."""
         super().setup()
-        self.ctx.inputs = AttributeDict(self.exposed_inputs(LammpsMdCalculation))
+        self.ctx.inputs = AttributeDict(self.exposed_inputs(self._process_class))
         self.ctx.inputs.metadata = {"options": self.inputs.options.get_dict()}
         self.ctx.reseeded = False
 
@@ -72,3 +74,9 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
             f"{node.process_label}<{node.pk}> failed [{node.exit_status}] {node.exit_message} Action: {action}."
         )
         return ProcessHandlerReport(True)
+
+
+class JaxMdWorkChain(LammpsMdWorkChain):
+    """Run :class:`JaxMdCalculation` until it is finished."""
+
+    _process_class = JaxMdCalculation

@@ -8,8 +8,8 @@ from aiida.engine import ToContext, WorkChain
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains.analysis import analyse_bulk_run
-from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs
-from aiida_phasecal.workchains.md import LammpsMdWorkChain
+from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs, samples_with_jaxmd
+from aiida_phasecal.workchains.md import JaxMdWorkChain, LammpsMdWorkChain
 
 
 class SampleWorkChain(WorkChain):
@@ -20,7 +20,7 @@ class SampleWorkChain(WorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.input("model", valid_type=ModelData, help="The potential.")
-        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
+        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS, or the jax-md engine.")
         spec.input("task", valid_type=orm.Dict, help="MD task of kind `bulk`; see phasecal.engines.lammps.task.")
         add_options_input(spec)
         spec.outline(cls.run_md, cls.inspect_md)
@@ -31,7 +31,8 @@ class SampleWorkChain(WorkChain):
 
     def run_md(self):
         """Run the MD task."""
-        return ToContext(md=self.submit(LammpsMdWorkChain, **md_inputs(self, self.inputs.task.get_dict())))
+        process = JaxMdWorkChain if samples_with_jaxmd(self.inputs.code) else LammpsMdWorkChain
+        return ToContext(md=self.submit(process, **md_inputs(self, self.inputs.task.get_dict())))
 
     def inspect_md(self):
         """Check the phase of every frame and the averages."""

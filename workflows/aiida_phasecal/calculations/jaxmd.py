@@ -1,0 +1,56 @@
+"""Molecular dynamics with jax-md: a model and a bulk task in, a thermodynamic series and frames out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiida import orm
+from aiida.common.datastructures import CalcInfo, CodeInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJob
+
+from aiida_phasecal.calculations.base import BandedProcessSpec
+from aiida_phasecal.calculations.lammps import declare_md
+from aiida_phasecal.data.model import ModelData
+from phasecal.engines import jaxmd
+
+FILES_OF_PARENT = (jaxmd.LOG_FILE, jaxmd.PART_GLOB, jaxmd.STATE_GLOB)
+
+
+class JaxMdCalculation(CalcJob):
+    """One bulk run with jax-md; the code is the Python of an environment with phasecal."""
+
+    _spec_class = BandedProcessSpec
+
+    @classmethod
+    def define(cls, spec) -> None:
+        """Declare inputs, outputs and exit codes."""
+        super().define(spec)
+        spec.input("model", valid_type=ModelData, help="The potential that drives the run.")
+        declare_md(spec, "jax-md")
+        spec.output("results", valid_type=orm.Dict, help="Steps done, number of atoms, wall time (s).")
+        spec.inputs["metadata"]["options"]["parser_name"].default = "phasecal.jaxmd"
+        spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+        spec.inputs["metadata"]["options"]["withmpi"].default = False
+        spec.inputs["metadata"]["options"]["output_filename"].default = "phasecal.out"
+
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write task and model."""
+        jaxmd.write_inputs(Path(folder.abspath), self.inputs.task.get_dict(), self.inputs.model.get_model())
+        codeinfo = CodeInfo()
+        codeinfo.code_uuid = self.inputs.code.uuid
+        codeinfo.cmdline_params = ["-m", jaxmd.__name__]
+        codeinfo.stdout_name = self.options.output_filename
+        codeinfo.join_files = True
+
+        calcinfo = CalcInfo()
+        calcinfo.codes_info = [codeinfo]
+        calcinfo.provenance_exclude_list = [jaxmd.MODEL_FILE]
+        calcinfo.retrieve_list = [jaxmd.LOG_FILE, self.options.output_filename]
+        calcinfo.retrieve_temporary_list = [jaxmd.PART_GLOB]
+        if "parent_folder" in self.inputs:
+            parent = self.inputs.parent_folder
+            calcinfo.remote_copy_list = [
+                (parent.computer.uuid, f"{parent.get_remote_path()}/{name}", ".") for name in FILES_OF_PARENT
+            ]
+        return calcinfo
