@@ -25,6 +25,7 @@ from phasecal.potentials.artifact import plugin_commands
 from phasecal.potentials.eam import EamModel
 from phasecal.potentials.lj import LjModel
 
+pytestmark = pytest.mark.usefixtures("plugin_toolchain")
 BIN = Path(sys.executable).parent
 
 STATIC = """

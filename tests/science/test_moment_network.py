@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from phasecal.artifact import read_artifact
+from phasecal.engines.lammps.commands import ARTIFACT_FILE
 from phasecal.errors import DataError, InputError
 from phasecal.potentials.base import energies, frames_from_atoms, load_model
 from phasecal.potentials.local import LocalModel, neighbor_vectors
@@ -171,9 +173,15 @@ def test_names_say_where_a_weight_is_and_the_file_keeps_everything(tmp_path):
     assert replace(model, guard=500.0).hash != model.hash
 
 
-def test_it_says_that_plain_lammps_cannot_run_it(tmp_path):
-    with pytest.raises(InputError, match="plain LAMMPS"):
-        make().export_lammps(tmp_path)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_it_is_exported_for_lammps_in_its_own_precision(tmp_path, dtype):
+    model = make(("Ti", "Al"), dtype=dtype)
+    assert "pair_style phasecal" in model.export_lammps(tmp_path)
+    artifact = read_artifact(tmp_path / ARTIFACT_FILE)
+    reference = artifact.reference
+    expected = atom_energies(model, *(reference[name] for name in ("vectors", "species", "neighbor_species")))
+    assert (artifact.record["dtype"], reference["energies"].dtype) == (dtype, dtype)
+    assert reference["energies"] == pytest.approx(expected, abs=1e-4 if dtype == "float32" else 1e-12)
 
 
 @pytest.fixture
