@@ -112,7 +112,7 @@ def bare_us(folder: Path, vectors: np.ndarray, elements: tuple[str, ...]) -> tup
 
 def neighborhoods(atoms, cutoff: float) -> np.ndarray:
     """Return vectors to neighbours, padded, shape (n_atoms, width, 3)."""
-    from matscipy.neighbours import neighbour_list  # noqa: PLC0415
+    from matscipy.neighbours import neighbour_list  # noqa: PLC0415  # only one of the measurements needs it
 
     i, d = neighbour_list("iD", atoms, cutoff)
     counts = np.bincount(i, minlength=len(atoms))

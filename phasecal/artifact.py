@@ -108,7 +108,7 @@ class Artifact:
             DataError: This JAX cannot run it.
         """
         import jax  # noqa: PLC0415  # see the module: records are read without JAX
-        from jax import export  # noqa: PLC0415
+        from jax import export  # noqa: PLC0415  # the same
 
         check_versions(self.record["jax"], jax.__version__)
         try:

@@ -113,8 +113,8 @@ def start(path: str | Path, elements: list[str], n_processes: int) -> Session:
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {XLA_FLAGS}".strip()
     import jax  # noqa: PLC0415  # reads the environment that was just set
 
-    jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
-    jax.config.update("jax_cpu_enable_async_dispatch", False)  # type: ignore[no-untyped-call]
+    jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]  # not typed in JAX
+    jax.config.update("jax_cpu_enable_async_dispatch", False)  # type: ignore[no-untyped-call]  # not typed in JAX
     return Session(path, elements, n_processes)
 
 

@@ -32,7 +32,7 @@ def label(
 ) -> None:
     """Compute energy, forces and stress of all FRAMES (extxyz, or samples of phasecal) with another potential."""
     from phasecal.fitting.data import write_labelled  # noqa: PLC0415  # `phasecal run` must not wait for it
-    from phasecal.fitting.label import ase_teacher, lammps_teacher, read_unlabelled  # noqa: PLC0415
+    from phasecal.fitting.label import ase_teacher, lammps_teacher, read_unlabelled  # noqa: PLC0415  # the same
 
     if bool(commands) == bool(calculator):
         raise click.UsageError("expected either --lammps (and --file) or --calculator")

@@ -71,7 +71,7 @@ def export_artifact(model: Model, dtype: Precision = "float32") -> Artifact:
     if wrong := sorted({str(aval.dtype) for aval in function.out_avals} - {dtype}):
         raise DataError(f"the model computes in {', '.join(wrong)} where {dtype} was asked for: a constant of its own?")
     inputs = _reference_inputs(model, kind)
-    energies, slopes = (np.asarray(array) for array in function.call(*inputs))  # type: ignore[no-untyped-call]
+    energies, slopes = (np.asarray(array) for array in function.call(*inputs))  # type: ignore[no-untyped-call]  # not typed in JAX
     _check_reference(inputs[0], energies, slopes, model.cutoff)
     record = {
         "family": model.family,
@@ -112,18 +112,18 @@ def plugin_commands(model: Model, folder: Path, dtype: Precision = "float32") ->
 
 def _shape(shape: tuple[Any, ...], dtype: DTypeLike) -> jax.ShapeDtypeStruct:
     """Return a shape with symbolic sizes."""
-    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
+    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]  # not typed in JAX
 
 
 @contextmanager
 def _without_locations() -> Iterator[None]:
     """Keep the files and lines of callers out of modules: a model is the same artifact wherever it is exported."""
-    before = jax.config.jax_traceback_in_locations_limit  # type: ignore[attr-defined]
-    jax.config.update("jax_traceback_in_locations_limit", 0)  # type: ignore[no-untyped-call]
+    before = jax.config.jax_traceback_in_locations_limit  # type: ignore[attr-defined]  # options are set at run time
+    jax.config.update("jax_traceback_in_locations_limit", 0)  # type: ignore[no-untyped-call]  # not typed in JAX
     try:
         yield
     finally:
-        jax.config.update("jax_traceback_in_locations_limit", before)  # type: ignore[no-untyped-call]
+        jax.config.update("jax_traceback_in_locations_limit", before)  # type: ignore[no-untyped-call]  # not typed in JAX
 
 
 def _as_precision(leaf: Array, dtype: jnp.dtype) -> Array:

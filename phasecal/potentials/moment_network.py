@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -37,15 +37,13 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from phasecal.errors import DataError, InputError
-from phasecal.potentials.artifact import plugin_commands
+from phasecal.potentials.artifact import Precision, plugin_commands
 from phasecal.potentials.base import FLOAT, Model, frozen_array
 from phasecal.potentials.local import neighbor_vectors
 from phasecal.potentials.moments import invariants, moments, n_invariants, radial_basis, repulsion, split
 
 GUARD_EV = 1000.0
 """Strength of the guard of new models, eV."""
-
-Precision = Literal["float32", "float64"]
 
 
 @jax.tree_util.register_dataclass
