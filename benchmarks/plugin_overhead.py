@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ase.build import bulk
+from matscipy.neighbours import neighbour_list
 
 from phasecal.campaign.sources import potentials_folder
 from phasecal.embedded import start
@@ -112,8 +113,6 @@ def bare_us(folder: Path, vectors: np.ndarray, elements: tuple[str, ...]) -> tup
 
 def neighborhoods(atoms, cutoff: float) -> np.ndarray:
     """Return vectors to neighbours, padded, shape (n_atoms, width, 3)."""
-    from matscipy.neighbours import neighbour_list  # noqa: PLC0415  # only one of the measurements needs it
-
     i, d = neighbour_list("iD", atoms, cutoff)
     counts = np.bincount(i, minlength=len(atoms))
     vectors = np.full((len(atoms), counts.max(), 3), 2 * cutoff)
