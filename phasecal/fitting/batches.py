@@ -6,7 +6,8 @@ the host, in float64, and then rounded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -89,10 +90,24 @@ def graphs(frames: Sequence[Labelled], elements: Sequence[str], cutoff: float) -
 
 
 def sizes(all_graphs: Sequence[Graph], n_frames: int) -> Sizes:
-    """Return the shape in which any ``n_frames`` of the frames fit."""
-    largest = sorted((len(graph.species) for graph in all_graphs), reverse=True)[:n_frames]
+    """Return the shape of batches of ``n_frames`` frames of mean size, or of fewer larger ones."""
+    counts = [len(graph.species) for graph in all_graphs]
     width = max(int(np.bincount(graph.first, minlength=1).max(initial=1)) for graph in all_graphs)
-    return Sizes(n_frames, sum(largest), width)
+    return Sizes(n_frames, max(*counts, math.ceil(n_frames * sum(counts) / len(counts))), width)
+
+
+def packed(chosen: Iterable[Graph], shape: Sizes) -> Iterator[list[Graph]]:
+    """Yield the frames in their order, as many at a time as fit into a batch."""
+    batch, n_atoms = list[Graph](), 0
+    for graph in chosen:
+        size = len(graph.species)
+        if len(batch) == shape.n_frames or n_atoms + size > shape.n_atoms:
+            yield batch
+            batch, n_atoms = [], 0
+        batch.append(graph)
+        n_atoms += size
+    if batch:
+        yield batch
 
 
 def shortest_distances(all_graphs: Sequence[Graph], n_elements: int) -> FLOAT:
@@ -115,7 +130,7 @@ def collate(chosen: Sequence[Graph], references: FLOAT, shape: Sizes, cutoff: fl
     """Put frames into one batch.
 
     Args:
-        chosen: At most ``shape.n_frames`` frames.
+        chosen: Frames that fit (:func:`packed`).
         references: Energy of each element, eV, shape (n_elements,).
         shape: Of the batch.
         cutoff: Å; padding neighbours are twice as far away.

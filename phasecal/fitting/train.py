@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasecal.errors import InputError
-from phasecal.fitting.batches import Batch, Graph, collate, graphs, shortest_distances, sizes
+from phasecal.fitting.batches import Batch, Graph, Sizes, collate, graphs, packed, shortest_distances, sizes
 from phasecal.fitting.data import Labelled, divide, reference_energies
 from phasecal.fitting.descent import Epoch, Rmse, descend
 from phasecal.fitting.loss import Weights, errors
@@ -106,12 +106,12 @@ class _Data:
     Attributes:
         references: eV, shape (n_elements,).
         collate: From frames to a batch.
-        size: Frames of a batch.
+        shape: Of all batches.
     """
 
     references: FLOAT
     collate: Callable[[Sequence[Graph]], Batch]
-    size: int
+    shape: Sizes
 
     @classmethod
     def build(cls, config: Fit, lists: Sequence[Sequence[Graph]]) -> _Data:
@@ -122,14 +122,14 @@ class _Data:
         return cls(
             references,
             partial(collate, references=references, shape=shape, cutoff=config.model.cutoff),
-            size,
+            shape,
         )
 
     def batches(self, part: Sequence[Graph], order: NDArray[np.integer] | None = None) -> Iterator[Batch]:
         """Yield the frames of a part, in order, some at a time."""
-        chosen = np.arange(len(part)) if order is None else order
-        for first in range(0, len(chosen), self.size):
-            yield self.collate([part[i] for i in chosen[first : first + self.size]])
+        chosen = part if order is None else [part[i] for i in order]
+        for batch in packed(chosen, self.shape):
+            yield self.collate(batch)
 
 
 def _initial(config: Architecture, train: Sequence[Graph], data: _Data, seed: int) -> MomentNetworkModel:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from phasecal.cli import main
 from phasecal.errors import ConvergenceError, InputError
-from phasecal.fitting.batches import collate, graphs, shortest_distances, sizes
+from phasecal.fitting.batches import collate, graphs, packed, shortest_distances, sizes
 from phasecal.fitting.data import Labelled, divide, read_labelled, reference_energies, write_labelled
 from phasecal.fitting.loss import predict
 from phasecal.fitting.schema import Fit, load_fit
@@ -106,6 +106,17 @@ def test_a_batch_predicts_what_the_model_predicts(emt):
         assert force[start : start + n] == pytest.approx(forces(model, single)[0], abs=1e-4)
         assert stress[index] == pytest.approx(-virials(model, single)[0] / frame.atoms.cell.volume, abs=1e-5)
         start += n
+
+
+def test_batches_hold_every_frame_once_and_never_more_atoms_than_fit(emt):
+    chosen = graphs(emt, ["Cu"], 4.2)  # cells of 4 and of 8 atoms
+    shape = sizes(chosen, 6)
+    batches = list(packed(chosen, shape))
+    assert shape.n_atoms == 36  # six frames of mean size, where six of the largest would need 48
+    assert [graph for batch in batches for graph in batch] == chosen
+    assert max(sum(len(graph.species) for graph in batch) for batch in batches) <= shape.n_atoms
+    assert max(len(batch) for batch in batches) <= shape.n_frames
+    assert list(packed(chosen[:1], sizes(chosen[:1], 6))) == [chosen[:1]]
 
 
 def test_a_student_learns_its_own_family_down_to_the_noise_and_no_further(teacher_frames):
