@@ -1,0 +1,97 @@
+"""Does the student hold? 50 ps of every phase from 1000 to 2100 K and 0 to 5 GPa, its frames labelled by the teacher.
+
+Usage: python workflows/fits/titanium_stability.py MODEL.safetensors FOLDER    (ten minutes of two cores)
+
+A run is judged as the samples of a calibration are: is the phase still there, is the temperature right. The error on
+frames of its own says whether the student has left what it knows; FOLDER/student.extxyz can join the data of a fit.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from titanium_frames import CAMPAIGN, COMMANDS, FILES
+
+from phasecal.campaign.load import load_campaign
+from phasecal.campaign.tasks import Task, bulk_task, derive_seed
+from phasecal.engines.lammps import MdOutput, read_output, run_lammps, write_inputs
+from phasecal.fitting.data import Labelled, write_labelled
+from phasecal.fitting.label import lammps_teacher, read_unlabelled
+from phasecal.observables.bulk import analyse_bulk
+from phasecal.potentials.base import Model, energies, forces, frames_from_sample, load_model
+from phasecal.sample import Sample
+
+STATES = {"hcp": (1000.0, 1500.0), "bcc": (1200.0, 1900.0), "liquid": (1900.0, 2100.0)}
+PRESSURES_GPA = (0.0, 5.0)
+N_ATOMS, PICOSECONDS, FRAMES = 112, 50.0, 40
+SEED = 2
+
+
+def tasks(timestep_fs: float) -> list[Task]:
+    """Return all runs."""
+    campaign = load_campaign(CAMPAIGN, task="transition").to_dict()
+    campaign["phases"]["liquid"] = {"melt": "bcc"}
+    every = round(1000 * PICOSECONDS / timestep_fs / FRAMES / 10) * 10
+    block = {"n_atoms": N_ATOMS, "melt_steps": 2000, "equilibration_steps": 2000, "production_steps": FRAMES * every}
+    campaign["protocol"]["bulk"] = block | {"sample_every": every, "thermo_every": 10}
+    return [
+        bulk_task(
+            campaign,
+            phase=phase,
+            temperature_k=temperature,
+            pressure_gpa=pressure,
+            timestep_fs=timestep_fs,
+            seed=derive_seed(SEED, phase, temperature, pressure),
+        )
+        for phase, temperatures in STATES.items()
+        for temperature in temperatures
+        for pressure in PRESSURES_GPA
+    ]
+
+
+def run(task: Task, model: Model, folder: Path) -> MdOutput:
+    """Run one task in a folder of its own."""
+    place = folder / str(task["seed"])
+    place.mkdir(parents=True)
+    write_inputs(place, task, model)
+    run_lammps(place, task["kind"])
+    output = read_output(place, task, model.hash, model.elements)
+    output.sample.save(place / "sample.npz")
+    return output
+
+
+def errors(model: Model, sample: Sample, labels: list[Labelled]) -> tuple[float, float]:
+    """Return RMS errors of the energy (meV/atom) and of a force component (meV/Å)."""
+    frames = frames_from_sample(sample, model.cutoff)
+    energy = (energies(model, frames) - [frame.energy for frame in labels]) / sample.n_atoms
+    force = forces(model, frames) - np.array([frame.forces for frame in labels])
+    return 1e3 * float(np.sqrt(np.mean(energy**2))), 1e3 * float(np.sqrt(np.mean(force**2)))
+
+
+def main(file: Path, folder: Path) -> None:
+    """Run everything, two at a time, and print one line per state."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    model, teacher, known = load_model(file), lammps_teacher(COMMANDS, FILES, ["Ti"], folder), []
+    wanted = tasks(model.timestep_fs)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        outputs = list(pool.map(lambda task: run(task, model, folder), wanted))
+    for task, output in zip(wanted, outputs, strict=True):
+        result = analyse_bulk(output.sample, output.thermo, task, solid=task["phase"] != "liquid")
+        labels = teacher(read_unlabelled(folder / str(task["seed"]) / "sample.npz"))
+        known += labels
+        energy, force = errors(model, output.sample, labels)
+        volume = float(output.sample.volumes.mean()) / output.sample.n_atoms
+        print(
+            f"{task['phase']:<7} {task['temperature_k']:6.0f} K {task['pressure_gpa']:3.0f} GPa  V {volume:.3f} A^3  "
+            f"{energy:5.1f} meV/atom  {force:5.0f} meV/A  {'; '.join(result.rejections) or 'held'}",
+            flush=True,
+        )
+    write_labelled(folder / "student.extxyz", known)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
