@@ -57,9 +57,10 @@ def test_a_process_without_a_task_is_stuck(daemon):
     assert status.find_stuck([replace(created, mtime=NOW)], set()) == []  # on its way there
     (stuck,) = status.find_stuck([created], {1, 2})
     assert (stuck["pk"], "never started" in stuck["why"]) == (9, True)
-    assert "verdi process repair" in stuck["remedy"]
+    assert "tasks revive -f 9`" in stuck["remedy"]
     (stuck,) = status.find_stuck([JOB], set())
     assert "will not go on" in stuck["why"]
+    assert "verdi process repair" in stuck["remedy"]
     assert status.find_stuck([replace(JOB, process_state="finished", exit_status=0)], set()) == []
 
 

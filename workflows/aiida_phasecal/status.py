@@ -26,6 +26,7 @@ LOST_AFTER_S = 60.0
 """A process without a task in the queue is lost; younger ones may be on their way there."""
 START_DAEMON = "`verdi daemon start`"
 REPAIR = "`verdi daemon stop`, `verdi process repair`, `verdi daemon start`"
+REVIVE = "`verdi devel rabbitmq tasks revive -f {}` (works with the ZeroMQ broker too)"
 
 
 ROUTINE = ("|run_process", "|results", "|on_terminated")
@@ -214,20 +215,21 @@ def find_stuck(processes: Iterable[Process], queued: set[int] | None) -> list[di
     """Active processes that will not go on by themselves: why, and the remedy."""
     if not get_daemon_client().is_daemon_running:
         return [{"pk": None, "process": "the daemon", "why": "is not running: nothing goes on", "remedy": START_DAEMON}]
-    stuck = []
+    processes = [process for process in processes if not process.is_terminated]
+    stuck: list[dict] = []
     for process in processes:
-        if process.is_terminated:
-            continue
         age = (datetime.now(UTC) - process.mtime).total_seconds()
         if process.paused:
             why, remedy = f"is paused ({process.process_status or 'by hand'})", f"`verdi process play {process.pk}`"
         elif queued is not None and process.pk not in queued and age > LOST_AFTER_S:
-            state = "was never started" if process.process_state == "created" else "will not go on"
-            why, remedy = f"{state}: its task was lost, as when a daemon is killed", REPAIR
+            never = process.process_state == "created"  # else a worker may hold it: only safe with the daemon stopped
+            state, remedy = ("was never started", REVIVE) if never else ("will not go on", REPAIR)
+            why = f"{state}: its task was lost, as when a daemon is killed"
         else:
             continue
         stuck.append({"pk": process.pk, "process": process.process_label, "why": why, "remedy": remedy})
-    return stuck
+    never_started = " ".join(str(entry["pk"]) for entry in stuck if entry["remedy"] is REVIVE)
+    return [{**entry, "remedy": entry["remedy"].format(never_started)} for entry in stuck]
 
 
 def find_restarts(tree: Mapping[int, Process]) -> list[dict]:
