@@ -113,6 +113,28 @@ def test_a_job_says_what_it_waits_for(aiida_localhost, tmp_path):
     assert "not begun" in (status.waits_for(replace(here, scheduler_state=None, process_state="created"), 2) or "")
 
 
+def test_the_speed_of_a_waiting_job_is_that_of_a_run_of_its_size(monkeypatch, bulk_task):
+    tasks = {1: bulk_task, 2: bulk_task, 3: {**bulk_task, "n_atoms": 500}, 4: bulk_task}
+    done = [replace(JOB, pk=1, process_state="finished", exit_status=0)]
+    monkeypatch.setattr(status, "dicts_of", lambda *_, **__: {1: {"wall_s": 12.0}})
+    waiting = [{"pk": pk, "steps": 1200, "steps_done": None, "steps_per_s": None, "left_s": None} for pk in (2, 3)]
+    status.add_time_left(waiting, done, tasks)
+    assert [entry["left_s"] for entry in waiting] == [12, None]  # 1200 steps in 12 s; no run of 500 atoms yet
+    running = {"pk": 4, "steps": 1200, "steps_done": 200, "steps_per_s": 50.0, "left_s": None}
+    status.add_time_left([running], done, tasks)
+    assert running["left_s"] == 20
+    assert status.steps_of({**bulk_task, "kind": "of an older version"}) is None
+
+
+def test_runs_that_were_restarted_say_why():
+    chain = replace(JOB, pk=8, caller=7, process_type="aiida.workflows:phasecal.md", process_label="LammpsMdWorkChain")
+    first = replace(JOB, pk=9, process_state="finished", exit_status=400, exit_message="The run ended at step 5.")
+    tree = {8: chain, 9: first, 10: replace(JOB, pk=10)}
+    (entry,) = status.find_restarts(tree)
+    assert entry == {"pk": 8, "process": "LammpsMdWorkChain", "why": ["[400] The run ended at step 5."]}
+    assert status.find_restarts({8: chain, 9: first}) == []
+
+
 def test_time_left_is_that_of_all_jobs_on_their_slots():
     jobs = [{"steps": 10, "left_s": left} for left in (100, 50, 30)]
     assert status.time_left(jobs, 2) == 100

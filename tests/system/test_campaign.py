@@ -34,6 +34,12 @@ def wait_until(condition, seconds: float, message: str, every: float = 1) -> Non
         time.sleep(every)
 
 
+def has_ended(installation, pk: int) -> bool:
+    status = installation.json("status", pk)
+    assert not status["stuck"]
+    return status["state"] != "running"
+
+
 @pytest.fixture(scope="module")
 def campaign(installation) -> int:
     """Launch, interrupt the display, kill the workers, and wait for the end."""
@@ -48,9 +54,7 @@ def campaign(installation) -> int:
 
     installation.kill_workers()
     installation.run("verdi", "daemon", "start")
-    wait_until(
-        lambda: installation.json("status", pk)["state"] != "running", 1500, "the campaign did not end", every=10
-    )
+    wait_until(lambda: has_ended(installation, pk), 1500, "the campaign did not end", every=10)
     return pk
 
 

@@ -49,7 +49,7 @@ def describe(process: Process, *, has_cause: bool) -> dict:
     what, look, next_step = advice_of(process)
     if has_cause:
         what = FROM_CHILD.sub("", what)
-        if look == PASSED_ON.look:
+        if look == PASSED_ON.look or process.process_type in RESTARTED:  # which may repeat the code of its job
             look = next_step = ""
     return {
         "pk": process.pk,

@@ -19,6 +19,7 @@ from aiida_phasecal.tree import Process, dicts_of, process_tree
 from phasecal.engines.jaxmd.progress import read_progress as read_jaxmd
 from phasecal.engines.lammps.progress import RunProgress, total_steps
 from phasecal.engines.lammps.progress import read_progress as read_lammps
+from phasecal.errors import InputError
 
 READERS = {"aiida.calculations:phasecal.lammps": read_lammps, "aiida.calculations:phasecal.jaxmd": read_jaxmd}
 """How far a job is, by its kind; others do not tell."""
@@ -27,8 +28,6 @@ LOST_AFTER_S = 60.0
 START_DAEMON = "`verdi daemon start`"
 REPAIR = "`verdi daemon stop`, `verdi process repair`, `verdi daemon start`"
 REVIVE = "`verdi devel rabbitmq tasks revive -f {}` (works with the ZeroMQ broker too)"
-
-
 ROUTINE = ("|run_process", "|results", "|on_terminated")
 """Steps of AiiDA's restart work chains whose reports say only that a job started or ended."""
 
@@ -40,8 +39,11 @@ def progress_of(node: orm.WorkChainNode) -> dict:
     jobs = [process for process in tree.values() if process.is_job]
     active = [job for job in jobs if not job.is_terminated]
     stuck = [] if node.is_terminated else find_stuck(tree.values(), queued)
-    running = describe_jobs(active, slots_of(node), {entry["pk"] for entry in stuck})
     tasks = dicts_of((job.pk for job in jobs), "task", inputs=True) if active else {}
+    running = [describe_job(job, tasks.get(job.pk), slots_of(node)) for job in active]
+    for entry in running:
+        if entry["pk"] in {found["pk"] for found in stuck}:
+            entry["waits"] = "stuck, see below"
     add_time_left(running, jobs, tasks)
     return {
         **summarise(node, tree),
@@ -79,26 +81,15 @@ def slots_of(node: orm.WorkChainNode) -> int | None:
     return node.inputs.campaign["resources"]["slots"]
 
 
-def describe_jobs(jobs: Iterable[Process], slots: int | None, stuck: set[int | None]) -> list[dict]:
-    """What each active job does and how far it is, or what it waits for."""
-    jobs = list(jobs)
-    tasks = dicts_of((job.pk for job in jobs), "task", inputs=True)
-    described = []
-    for job in jobs:
-        task = tasks.get(job.pk)
-        entry: dict = {"pk": job.pk, "what": name_of(task), "stage": None, "steps_done": None, "steps": None}
-        entry |= {
-            "steps_per_s": None,
-            "left_s": None,
-            "waits": "stuck, see below" if job.pk in stuck else waits_for(job, slots),
-        }
-        if task is not None:
-            entry["steps"] = steps_of(json.dumps(task, sort_keys=True))
-            found = None if entry["waits"] else read_job(job, task)
-            if found is not None:
-                entry |= {"stage": found.stage, "steps_done": found.steps_done, "steps_per_s": found.steps_per_s}
-        described.append(entry)
-    return described
+def describe_job(job: Process, task: dict | None, slots: int | None) -> dict:
+    """What an active job does and how far it is, or what it waits for."""
+    entry: dict = {"pk": job.pk, "what": name_of(task), "stage": None, "steps_done": None, "steps": steps_of(task)}
+    entry |= {"steps_per_s": None, "left_s": None, "waits": waits_for(job, slots)}
+    if task is not None and entry["steps"] is not None and entry["waits"] is None:
+        found = read_job(job, task)
+        if found is not None:
+            entry |= {"stage": found.stage, "steps_done": found.steps_done, "steps_per_s": found.steps_per_s}
+    return entry
 
 
 def name_of(task: dict | None) -> str:
@@ -108,10 +99,18 @@ def name_of(task: dict | None) -> str:
     return f"{task['kind']} {task.get('phase') or '|'.join(task['phases'])} {task['temperature_k']:.0f} K"
 
 
+def steps_of(task: dict | None) -> int | None:
+    """MD steps of a task; None of a calibration step, and of a task that an older version of phasecal wrote."""
+    return None if task is None else count_steps(json.dumps(task, sort_keys=True))
+
+
 @cache
-def steps_of(task: str) -> int:
-    """MD steps of a task (as JSON); the number is asked for again and again while a campaign is watched."""
-    return total_steps(json.loads(task))
+def count_steps(task: str) -> int | None:
+    """Steps of a task as JSON; the number is asked for again and again while a campaign is watched."""
+    try:
+        return total_steps(json.loads(task))
+    except InputError:
+        return None
 
 
 @cache
@@ -164,9 +163,7 @@ def add_time_left(running: list[dict], jobs: list[Process], tasks: dict[int, dic
     finished = [job.pk for job in jobs if job.is_terminated and not job.has_failed and job.pk in tasks]
     results = dicts_of(finished, "results", inputs=False) if running else {}
     sizes = {size_of(tasks[pk]): pk for pk in finished if results.get(pk, {}).get("wall_s")}  # the newest of each
-    speeds = {
-        size: steps_of(json.dumps(tasks[pk], sort_keys=True)) / results[pk]["wall_s"] for size, pk in sizes.items()
-    }
+    speeds = {size: (steps_of(tasks[pk]) or 0) / results[pk]["wall_s"] for size, pk in sizes.items()}
     now = {size_of(tasks[e["pk"]]): e["steps_per_s"] for e in running if e["pk"] in tasks and e["steps_per_s"]}
     for entry in running:
         if entry["steps"] is None:
@@ -250,15 +247,22 @@ def find_restarts(tree: Mapping[int, Process]) -> list[dict]:
     ]
 
 
+def words_of(message: str) -> str:
+    """What a report of a process says, in one line; empty for the routine of restart work chains."""
+    origin, is_report, words = message.partition("]: ")
+    if not is_report:
+        return message.strip().rpartition("\n")[2]  # of a traceback, what was wrong
+    return "" if origin.endswith(ROUTINE) else words
+
+
 def latest_report(tree: Mapping[int, Process]) -> dict | None:
-    """What the campaign reported last, without the routine of restart work chains."""
+    """What the campaign reported last."""
     query = orm.QueryBuilder().append(
         orm.Log,
         filters={"dbnode_id": {"in": [pk for pk, process in tree.items() if not process.is_terminated]}},
         project=["time", "dbnode_id", "message"],
     )
     for time, pk, message in query.order_by({orm.Log: {"id": "desc"}}).limit(20).all():
-        origin, _, words = message.partition("]: ")
-        if words and not origin.endswith(ROUTINE):
+        if words := words_of(message):
             return {"time": time.isoformat(timespec="seconds"), "pk": pk, "words": words}
     return None

@@ -10,7 +10,7 @@ from aiida.common.folders import Folder
 from aiida_lammps.calculations.raw import LammpsRawCalculation
 
 from aiida_phasecal.advice import advice
-from aiida_phasecal.calculations.base import BandedProcessSpec
+from aiida_phasecal.calculations.base import SCHEDULER_LOG, BandedProcessSpec
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from phasecal.engines import lammps
@@ -66,7 +66,7 @@ def drop_unused_codes(spec) -> None:
 
 
 def declare_md(spec, engine: str, log: str) -> None:
-    """Declare task, parent folder and outputs, which are the same for every engine."""
+    """Declare task, parent folder, outputs and exit codes, which are the same for every engine."""
     spec.input(
         "task",
         valid_type=orm.Dict,
@@ -93,13 +93,12 @@ def declare_md(spec, engine: str, log: str) -> None:
 def declare_md_codes(spec, engine: str, log: str) -> None:
     """Declare the exit codes of every engine; they differ in its name and that of its log."""
     read_log, restarted = f"`verdi calcjob outputcat PK {log}`.", "nothing: the run is continued by itself."
-    scheduler = "`verdi calcjob outputcat PK _scheduler-stderr.txt`."
     spec.exit_code(
         302,
         "ERROR_LOG_MISSING",
         message=advice(
             f"The log of {engine} was not retrieved.",
-            look=scheduler,
+            look=SCHEDULER_LOG,
             next_step="see that the code starts there (`verdi code test`); the run is started again by itself.",
         ),
     )
@@ -134,12 +133,14 @@ def declare_md_codes(spec, engine: str, log: str) -> None:
     spec.exit_code(
         400,
         "ERROR_INTERRUPTED",
-        message=advice("The run ended at step {done} before it was finished.", look=scheduler, next_step=restarted),
+        message=advice("The run ended at step {done} before it was finished.", look=SCHEDULER_LOG, next_step=restarted),
     )
     spec.exit_code(
         401,
         "ERROR_INTERRUPTED_EARLY",
-        message=advice("The run ended before it reached its production stage.", look=scheduler, next_step=restarted),
+        message=advice(
+            "The run ended before it reached its production stage.", look=SCHEDULER_LOG, next_step=restarted
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from aiida_phasecal.cli.common import console, in_campaign_units, interval
 from aiida_phasecal.record import state_of
-from aiida_phasecal.status import ROUTINE, progress_of
+from aiida_phasecal.status import progress_of, words_of
 
 REFRESH_S = 2.0
 DRAW_S = 5.0
@@ -140,7 +140,7 @@ def draw_failure(path: list[dict]) -> list[RenderableType]:
 
 def indented(head: str, *lines: str, style: str = "") -> RenderableType:
     """A line with lines below it that stay indented where they are wrapped."""
-    return Group(Text(head, style=style), *(Padding(Text(line), (0, 0, 0, 2)) for line in lines))
+    return Group(Text(head, style=style), *(Padding(Text(line), (0, 0, 0, 2), expand=False) for line in lines))
 
 
 def follow(node: orm.WorkChainNode) -> None:
@@ -148,10 +148,10 @@ def follow(node: orm.WorkChainNode) -> None:
     if not console.is_terminal:
         follow_plainly(node)
         return
-    with Live(render(progress_of(node)), console=console, refresh_per_second=1) as live:
+    with Live(render(progress_of(node)), console=console, auto_refresh=False) as live:
         while state_of(node) == "running":
             time.sleep(DRAW_S)
-            live.update(render(progress_of(node)))
+            live.update(render(progress_of(node)), refresh=True)
 
 
 def follow_plainly(node: orm.WorkChainNode) -> None:
@@ -164,8 +164,8 @@ def follow_plainly(node: orm.WorkChainNode) -> None:
         new = {"id": {">": seen}, "dbnode_id": {">=": node.pk}}
         for log in orm.Log.collection.find(new, order_by=[OrderSpecifier("id", "asc")]):
             seen = log.pk
-            origin, _, words = log.message.partition("]: ")
-            if not origin.endswith(ROUTINE) and is_below(log.dbnode_id, belongs):
+            words = words_of(log.message)
+            if words and is_below(log.dbnode_id, belongs):
                 print_line(log.time, words)
         if ended:
             return

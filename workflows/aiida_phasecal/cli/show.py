@@ -46,7 +46,8 @@ def print_summary(summary: dict) -> None:
             str(method or "–"),
             str(entry["pk"] or "–"),
         )
-    console.print(table)
+    if summary["boundaries"]:
+        console.print(table)
     cost, model = summary["cost"], summary["model"]
     console.print(f"model {model['hash'][:12]} (PK {model['pk']})", highlight=False)
     console.print(

@@ -39,8 +39,7 @@ def declare_restart_codes(spec) -> None:
         message=advice(
             "The run was restarted as often as is allowed and is still not finished.",
             look="`verdi process report PK`: why each job ended.",
-            next_step="if it ran out of walltime each time, raise `max_wallclock_seconds` of the code's computer or "
-            "take a smaller cell.",
+            next_step="if each job ran out of walltime: a smaller cell, or shorter runs in the protocol.",
         ),
     )
     spec.exit_code(402, "ERROR_UNHANDLED_FAILURE", message=passed_on("A job failed in a way that no restart mends."))
