@@ -133,7 +133,7 @@ def draw_failure(path: list[dict]) -> list[RenderableType]:
     drawn: list[RenderableType] = []
     for step in path:
         code = f" [{step['exit_code']}]" if step["exit_code"] is not None else ""
-        advised = [f"{name}: {step[key]}" for name, key in (("look", "look"), ("next", "next")) if step[key]]
+        advised = [f"{name}: {step[name]}" for name in ("look", "next") if step[name]]
         drawn.append(indented(f"{step['process']} {step['pk']}{code}: {step['what']}", *advised, style="red"))
     return drawn
 
