@@ -133,7 +133,7 @@ def without_pks(data: object) -> object:
 def tables(folder: Path) -> dict[str, list[list[str]]]:
     """The CSV tables of a report, without their columns of PKs."""
     found = {}
-    for path in sorted(folder.glob("*.csv")):
+    for path in sorted(folder.rglob("*.csv")):
         rows = list(csv.reader(path.open(encoding="utf8")))
         kept = [i for i, name in enumerate(rows[0]) if name != "pk"]
         found[path.name] = [[row[i] for i in kept] for row in rows]
