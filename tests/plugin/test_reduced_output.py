@@ -31,11 +31,13 @@ SUMMARY = {
     "state": "finished",
     "exit_code": 0,
     "message": "",
+    "failure": [],
     "boundaries": [ENTRY],
     "model": {"pk": 2, "hash": "ab" * 32, "parent": None},
     "cost": {"atom_steps": 1000, "wall_s": 2.0, "rounds": 0},
 }
 PROGRESS = {**SUMMARY, "rounds": [], "running": [], "elapsed_s": 3, "jobs": {"finished": 1, "running": 0}}
+PROGRESS |= {"stuck": [], "restarted": [], "latest": None, "time_left_s": None}
 
 
 def test_json_has_reduced_values_under_keys_without_units():

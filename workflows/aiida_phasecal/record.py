@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import WorkChain
 
-from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
-from aiida_phasecal.calculations.lammps import LammpsMdCalculation
+from aiida_phasecal.advice import parts_of
 from aiida_phasecal.calculations.task import TaskCalculation
+from aiida_phasecal.failures import failure_path
+from aiida_phasecal.tree import Process, dicts_of, process_tree
 from aiida_phasecal.workchains.calibrate import CalibrateWorkChain
 from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain
 from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
@@ -61,11 +63,6 @@ def children_of(node: orm.WorkChainNode, process_class: type) -> list[orm.Proces
     return sorted((child for child in node.called if child.process_class is process_class), key=lambda child: child.pk)
 
 
-def jobs_of(node: orm.WorkChainNode) -> list[orm.CalcJobNode]:
-    """All jobs below a work chain."""
-    return [child for child in node.called_descendants if isinstance(child, orm.CalcJobNode)]
-
-
 def rounds_of(node: orm.WorkChainNode) -> list[orm.CalcJobNode]:
     """Finished calibration steps, oldest first."""
     return [job for job in children_of(node, TaskCalculation) if job.is_finished_ok]
@@ -76,14 +73,20 @@ def anchors_of(node: orm.WorkChainNode) -> list[orm.WorkChainNode]:
     return [child for child in children_of(node, TransitionWorkChain) if child.is_finished_ok]
 
 
-def cost_of(node: orm.WorkChainNode) -> dict:
+def wall_s(node: orm.WorkChainNode) -> float:
+    """Seconds from the start of a campaign to its end, or to now.
+
+    A running campaign last changed when it last called a child, which says nothing.
+    """
+    end = node.mtime if node.is_terminated else datetime.now(UTC)
+    return round((end - node.ctime).total_seconds(), 1)
+
+
+def cost_of(node: orm.WorkChainNode, tree: Mapping[int, Process]) -> dict:
     """Atom-steps of molecular dynamics, wall time in s, and rounds of a campaign."""
-    atom_steps = 0
-    for job in jobs_of(node):
-        if job.process_class in (LammpsMdCalculation, JaxMdCalculation) and "results" in job.outputs:
-            atom_steps += job.outputs.results["steps_done"] * job.outputs.results["n_atoms"]
-    wall = (node.mtime - node.ctime).total_seconds()
-    return {"atom_steps": int(atom_steps), "wall_s": round(wall, 1), "rounds": len(rounds_of(node))}
+    results = dicts_of((process.pk for process in tree.values() if process.is_job), "results", inputs=False)
+    atom_steps = sum(result["steps_done"] * result["n_atoms"] for result in results.values())
+    return {"atom_steps": int(atom_steps), "wall_s": wall_s(node), "rounds": len(rounds_of(node))}
 
 
 def place_of(transition: Mapping) -> tuple[tuple[str, ...], float]:
@@ -178,8 +181,14 @@ def current_model(node: orm.WorkChainNode) -> orm.Node:
     return made[-1] if made else node.inputs.model
 
 
-def summarise(node: orm.WorkChainNode) -> dict:
-    """The summary of a campaign in internal units, whatever its own; :func:`presented` makes the contract of it."""
+def summarise(node: orm.WorkChainNode, tree: Mapping[int, Process] | None = None) -> dict:
+    """The summary of a campaign in internal units, whatever its own; :func:`presented` makes the contract of it.
+
+    Args:
+        node: The campaign.
+        tree: The processes below it, where they have been read already.
+    """
+    tree = process_tree(node) if tree is None else tree
     task = task_of(node)
     model = current_model(node)
     return {
@@ -191,14 +200,15 @@ def summarise(node: orm.WorkChainNode) -> dict:
         "units": node.inputs.campaign.get_dict().get("units"),
         "state": state_of(node),
         "exit_code": node.exit_status,
-        "message": node.exit_message or "",
+        "message": parts_of(node.exit_message).what,
+        "failure": failure_path(tree, node.pk),
         "boundaries": POINTS.get(task, measured_points)(node),
         "model": {
             "pk": model.pk,
             "hash": model.model_hash,
             "parent": model.base.attributes.get("parent"),
         },
-        "cost": cost_of(node),
+        "cost": cost_of(node, tree),
     }
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import submit
 
-from aiida_phasecal.calculations.base import slot_prepend_text
+from aiida_phasecal.calculations.base import slot_folder, slot_prepend_text
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.record import TASKS
 from phasecal.campaign.model import build_model
@@ -98,7 +96,6 @@ def job_options(computer: orm.Computer, slots: int) -> dict:
         "withmpi": False,
     }
     if computer.scheduler_type == "core.direct":
-        folder = os.path.join(computer.get_workdir().format(username=os.environ.get("USER", "user")), ".phasecal-slots")
-        options["prepend_text"] = slot_prepend_text(slots, folder)
+        options["prepend_text"] = slot_prepend_text(slots, slot_folder(computer))
         del options["max_wallclock_seconds"]
     return options

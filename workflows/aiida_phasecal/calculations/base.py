@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+from aiida import orm
 from aiida.engine.processes.process_spec import CalcJobProcessSpec
+
+from aiida_phasecal.advice import advice
 
 # Holds one of N lock files for as long as the job's processes live: the kernel frees it even after kill -9. Only the
 # first in line looks for a free one; the others sleep in the kernel, which wakes them in the order in which they came.
@@ -20,11 +26,31 @@ done
 exec 8>&-"""
 
 
+SCHEDULER_LOG = "`verdi calcjob outputcat PK _scheduler-stderr.txt`."
+RESTARTED = "nothing for an MD run, which is restarted by itself; launch again if it was a calibration step."
+SCHEDULER_MESSAGES = {
+    110: advice(
+        "The job ran out of memory.",
+        look=SCHEDULER_LOG,
+        next_step="a smaller cell, fewer slots, or more memory per job on that computer.",
+    ),
+    120: advice("The job ran out of walltime.", look=SCHEDULER_LOG, next_step=RESTARTED),
+    131: advice(
+        "The account given to the scheduler is invalid.",
+        look=SCHEDULER_LOG,
+        next_step="name one that the computer's scheduler knows.",
+    ),
+    140: advice("The node failed.", look=SCHEDULER_LOG, next_step=RESTARTED),
+}
+"""Advice for AiiDA's codes of schedulers, by status."""
+
+
 class BandedProcessSpec(CalcJobProcessSpec):
     """Exit codes below 400 mean unusable output: a cached copy of such a job is never reused."""
 
     def exit_code(self, status: int, label: str, message: str, invalidates_cache: bool = False) -> None:
         """Declare an exit code; 2xx and 3xx always invalidate the cache."""
+        message = SCHEDULER_MESSAGES.get(status, message)
         super().exit_code(status, label, message, invalidates_cache=invalidates_cache or 200 <= status < 400)
 
 
@@ -34,3 +60,22 @@ def slot_prepend_text(slots: int, folder: str) -> str:
     ``core.direct`` starts every job at once; these lines are its queue. However many wait, only one of them is awake.
     """
     return SLOT_SCRIPT.format(slots=int(slots), folder=f"'{folder}'")
+
+
+def slot_folder(computer: orm.Computer) -> str:
+    """Folder of the lock files of a computer; all campaigns there share it."""
+    return os.path.join(computer.get_workdir().format(username=os.environ.get("USER", "user")), ".phasecal-slots")
+
+
+def busy_slots(folder: str) -> int | None:
+    """Count the slots that jobs hold on this machine; None where the kernel does not list its locks.
+
+    Asking for the locks themselves would, for a moment, take one away from a job that is looking for it.
+    """
+    try:
+        locks = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return None
+    # "1: FLOCK ADVISORY WRITE pid device:inode 0 EOF"; who waits for a lock has "->" before FLOCK
+    held = {int(fields[5].rpartition(":")[2]) for fields in locks if fields[1] == "FLOCK"}
+    return sum(path.stat().st_ino in held for path in Path(folder).glob("slot.*"))

@@ -27,7 +27,7 @@ class JaxMdCalculation(CalcJob):
         """Declare inputs, outputs and exit codes."""
         super().define(spec)
         spec.input("model", valid_type=ModelData, help="The potential that drives the run.")
-        declare_md(spec, "jax-md")
+        declare_md(spec, "jax-md", jaxmd.LOG_FILE)
         spec.output("results", valid_type=orm.Dict, help="Steps done, number of atoms, wall time (s).")
         spec.inputs["metadata"]["options"]["parser_name"].default = "phasecal.jaxmd"
         spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}

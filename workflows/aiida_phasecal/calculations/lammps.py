@@ -9,7 +9,8 @@ from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida_lammps.calculations.raw import LammpsRawCalculation
 
-from aiida_phasecal.calculations.base import BandedProcessSpec
+from aiida_phasecal.advice import advice
+from aiida_phasecal.calculations.base import SCHEDULER_LOG, BandedProcessSpec
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from phasecal.engines import lammps
@@ -32,7 +33,8 @@ class LammpsMdCalculation(LammpsRawCalculation):
         """Declare inputs, outputs and exit codes."""
         super().define(spec)
         spec.input("model", valid_type=ModelData, help="The potential that drives the run.")
-        declare_md(spec, "LAMMPS")
+        drop_unused_codes(spec)
+        declare_md(spec, "LAMMPS", lammps.LOG_FILE)
         spec.inputs["metadata"]["options"]["parser_name"].default = "phasecal.lammps"
         spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
         spec.inputs["metadata"]["options"]["withmpi"].default = False
@@ -57,7 +59,13 @@ class LammpsMdCalculation(LammpsRawCalculation):
         return calcinfo
 
 
-def declare_md(spec, engine: str) -> None:
+def drop_unused_codes(spec) -> None:
+    """Take away the exit codes of aiida-lammps' own parser, which phasecal does not use."""
+    for label in ("ERROR_PARSER_DETECTED_LAMMPS_RUN_ERROR", "ERROR_OUTFILE_MISSING", "ERROR_PARSING_OUTFILE"):
+        del spec.exit_codes[label]
+
+
+def declare_md(spec, engine: str, log: str) -> None:
     """Declare task, parent folder, outputs and exit codes, which are the same for every engine."""
     spec.input(
         "task",
@@ -79,12 +87,61 @@ def declare_md(spec, engine: str) -> None:
     )
     spec.output("sample", valid_type=SampleData, required=False, help="Frames of the production stage.")
 
-    spec.exit_code(302, "ERROR_LOG_MISSING", message=f"The log of {engine} was not retrieved.")
-    spec.exit_code(303, "ERROR_OUTPUT_UNREADABLE", message=f"The output of {engine} cannot be read: {{message}}")
-    spec.exit_code(320, "ERROR_ENGINE", message=f"{engine} stopped with an error: {{message}}")
-    spec.exit_code(321, "ERROR_BLOWN_UP", message="The run blew up (lost atoms or not-a-number): {message}")
-    spec.exit_code(400, "ERROR_INTERRUPTED", message="The run ended at step {done} before it was finished.")
-    spec.exit_code(401, "ERROR_INTERRUPTED_EARLY", message="The run ended before it reached its production stage.")
+    declare_md_codes(spec, engine, log)
+
+
+def declare_md_codes(spec, engine: str, log: str) -> None:
+    """Declare the exit codes of every engine; they differ in its name and that of its log."""
+    read_log, restarted = f"`verdi calcjob outputcat PK {log}`.", "nothing: the run is continued by itself."
+    spec.exit_code(
+        302,
+        "ERROR_LOG_MISSING",
+        message=advice(
+            f"The log of {engine} was not retrieved.",
+            look=SCHEDULER_LOG,
+            next_step="see that the code starts there (`verdi code test`); the run is started again by itself.",
+        ),
+    )
+    spec.exit_code(
+        303,
+        "ERROR_OUTPUT_UNREADABLE",
+        message=advice(
+            f"The output of {engine} cannot be read: {{message}}",
+            look=read_log,
+            next_step="see that disk and quota of the computer are not full, and launch again.",
+        ),
+    )
+    spec.exit_code(
+        320,
+        "ERROR_ENGINE",
+        message=advice(
+            f"{engine} stopped with an error: {{message}}",
+            look=read_log,
+            next_step="correct what the error names, usually the `model` of the campaign.",
+        ),
+    )
+    spec.exit_code(
+        321,
+        "ERROR_BLOWN_UP",
+        message=advice(
+            "The run blew up (lost atoms or not-a-number): {message}",
+            look=read_log,
+            next_step="twice with different seeds means the potential does not hold this state: check temperature, "
+            "pressure, lattice parameter and the range in which the potential was fitted.",
+        ),
+    )
+    spec.exit_code(
+        400,
+        "ERROR_INTERRUPTED",
+        message=advice("The run ended at step {done} before it was finished.", look=SCHEDULER_LOG, next_step=restarted),
+    )
+    spec.exit_code(
+        401,
+        "ERROR_INTERRUPTED_EARLY",
+        message=advice(
+            "The run ended before it reached its production stage.", look=SCHEDULER_LOG, next_step=restarted
+        ),
+    )
 
 
 def validate_task(node: orm.Dict, _) -> str | None:

@@ -9,18 +9,44 @@ from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob
 
+from aiida_phasecal.advice import advice
 from aiida_phasecal.calculations.base import BandedProcessSpec
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from phasecal.errors import ERRORS_BY_KIND
 
+OUTPUT = "`verdi calcjob outputcat PK phasecal.out`"
 MESSAGES = {
-    "input": "The task cannot be done as asked",
-    "data": "The data handed to the task are not usable",
-    "engine": "The engine reported an error",
-    "phase": "A phase did not survive or the phases are swapped",
-    "overlap": "States overlap too little",
-    "convergence": "The task did not converge",
+    "input": advice(
+        "The task cannot be done as asked: {message}",
+        look="`verdi calcjob inputcat PK task.json`.",
+        next_step="correct what the message names in the campaign file and launch it again.",
+    ),
+    "data": advice(
+        "The data handed to the task are not usable: {message}",
+        look="`verdi process show PK`, which lists the models and samples; `verdi process report` of their jobs.",
+        next_step="launch again; if a run is to blame, with more `production_steps` in `protocol.bulk`.",
+    ),
+    "engine": advice(
+        "The engine reported an error: {message}",
+        look=OUTPUT + ".",
+        next_step="try the potential in the engine by hand: `phasecal models export`.",
+    ),
+    "phase": advice(
+        "A phase did not survive or the phases are swapped: {message}",
+        look="`verdi process show PK`, which lists the samples; `verdi process report` of their jobs.",
+        next_step="check the order of the phases of the boundary and its guess; lower `calibration.max_superheating`.",
+    ),
+    "overlap": advice(
+        "States overlap too little: {message}",
+        look=OUTPUT + ".",
+        next_step="let the steps of the calibration be smaller (`protocol.calibration.step`), or sample longer.",
+    ),
+    "convergence": advice(
+        "The task did not converge: {message}",
+        look=OUTPUT + ".",
+        next_step="train more parameters, protect fewer structures, or sample longer (`protocol.bulk`).",
+    ),
 }
 
 
@@ -52,10 +78,26 @@ class TaskCalculation(CalcJob):
         spec.output("model", valid_type=ModelData, required=False, help="The model that the task made.")
         spec.default_output_node = "result"
 
-        spec.exit_code(302, "ERROR_RESULT_MISSING", message="The task left no result: {message}")
-        spec.exit_code(303, "ERROR_RESULT_UNREADABLE", message="The result of the task cannot be read: {message}")
+        spec.exit_code(
+            302,
+            "ERROR_RESULT_MISSING",
+            message=advice(
+                "The task left no result: {message}",
+                look=OUTPUT + " and `verdi calcjob outputcat PK _scheduler-stderr.txt`.",
+                next_step="see that the code `phasecal` runs there and has the memory it needs; launch again.",
+            ),
+        )
+        spec.exit_code(
+            303,
+            "ERROR_RESULT_UNREADABLE",
+            message=advice(
+                "The result of the task cannot be read: {message}",
+                look="`verdi calcjob outputcat PK result.json`.",
+                next_step="see that disk and quota of the computer are not full, and launch again.",
+            ),
+        )
         for kind, error in ERRORS_BY_KIND.items():
-            spec.exit_code(error.status, f"ERROR_{kind.upper()}", message=f"{MESSAGES[kind]}: {{message}}")
+            spec.exit_code(error.status, f"ERROR_{kind.upper()}", message=MESSAGES[kind])
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write ``task.json``; models and samples are copied from the repository."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from aiida_phasecal.cli.archive import archive
 from aiida_phasecal.cli.diagram import diagram
 from aiida_phasecal.cli.init import init
 from aiida_phasecal.cli.launch import launch
@@ -15,7 +16,7 @@ from phasecal.cli.group import CommandGroup
 from phasecal.cli.run import run
 from phasecal.cli.validate import validate
 
-COMMANDS = (init, launch, status, show, report, diagram, models, query)
+COMMANDS = (init, launch, status, show, report, diagram, archive, models, query)
 
 
 def register(group: click.Group) -> None:

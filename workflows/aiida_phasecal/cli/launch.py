@@ -69,6 +69,7 @@ def wait_for(node, as_json: bool) -> None:
     Raises:
         CampaignFailedError: The campaign ended with an exit code.
     """
+    from aiida_phasecal.advice import parts_of
     from aiida_phasecal.cli.progress import follow, follow_silently
     from aiida_phasecal.cli.show import print_summary
     from aiida_phasecal.record import state_of, summarise
@@ -85,7 +86,8 @@ def wait_for(node, as_json: bool) -> None:
     if not as_json:
         print_summary(summarise(node))
     if state_of(node) != "finished":
+        state = node.process_state.value
         raise CampaignFailedError(
-            f"campaign {node.pk} ended with [{node.exit_status}] {node.exit_message or node.process_state.value}; "
-            f"`verdi process report {node.pk}` tells the story"
+            f"campaign {node.pk} ended with [{node.exit_status}] {parts_of(node.exit_message).what or state}; "
+            f"`phasecal show {node.pk}` says why and what to do"
         )

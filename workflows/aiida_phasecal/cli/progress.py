@@ -1,121 +1,146 @@
-"""Live progress of a campaign, read from the database and from the logs of running jobs."""
+"""Live progress of a campaign: drawn in a terminal, as plain lines in a file."""
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 
 from aiida import orm
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
-from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.cli.common import console, in_campaign_units, interval
-from aiida_phasecal.record import anchors_of, jobs_of, rounds_of, state_of, summarise
-from phasecal.engines import jaxmd, lammps
+from aiida_phasecal.record import state_of
+from aiida_phasecal.status import progress_of, words_of
 
 REFRESH_S = 2.0
-ROUTINE = ("|run_process", "|results", "|on_terminated")
-"""Steps of AiiDA's restart work chains whose reports say only that a job started or ended."""
-MD_LOGS = {
-    LammpsMdCalculation: (lammps.LOG_FILE, re.compile(r"^\s*- \[\s*(\d+),", re.MULTILINE)),
-    JaxMdCalculation: (jaxmd.LOG_FILE, re.compile(r"^step (\d+) of", re.MULTILINE)),
-}
-"""Log of each kind of MD job, and what a line with the number of its step looks like."""
+DRAW_S = 5.0
+"""Drawing takes 0.2 s of a core."""
+SUMMARY_S = 300.0
+"""A file gets a line of numbers this often, whether or not the campaign reported something."""
+BAR = 10
+"""Characters of a bar."""
 
 
-def steps_of(job: orm.CalcJobNode) -> int | None:
-    """Newest production step in the log of a running job on this machine; None elsewhere or before production."""
-    if job.computer is None or job.computer.transport_type != "core.local" or not job.get_remote_workdir():
-        return None
-    name, line = MD_LOGS[job.process_class]
-    try:
-        log = (Path(job.get_remote_workdir()) / name).read_text(errors="replace")
-    except OSError:
-        return None
-    _, started, production = log.partition("phasecal stage: production")
-    found = line.findall(production)
-    return (int(found[-1]) if found else 0) if started else None
+def duration(seconds: float | None) -> str:
+    """A time in the two largest units; a dash where it is not known."""
+    if seconds is None:
+        return "–"
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
-def describe_job(job: orm.CalcJobNode) -> dict:
-    """What a running job does and how far it is."""
-    entry = {"pk": job.pk, "what": "calibration step", "steps_done": None, "steps": None}
-    if job.process_class in MD_LOGS:
-        task = job.inputs.task.get_dict()
-        phase = task.get("phase") or "|".join(task["phases"])
-        entry["what"] = f"{task['kind']} {phase} {task['temperature_k']:.0f} K"
-        entry["steps_done"], entry["steps"] = steps_of(job), task["production_steps"]
-    return entry
+def bar(fraction: float) -> str:
+    """A bar of plain characters, the same in a terminal and in a file."""
+    full = round(BAR * min(max(fraction, 0.0), 1.0))
+    return "#" * full + "." * (BAR - full)
 
 
-def progress_of(node: orm.WorkChainNode) -> dict:
-    """Where a campaign stands, as plain data."""
-    jobs = jobs_of(node)
-    rounds = [
-        {
-            "round": i + 1,
-            "temperatures_k": [t["temperature_k"] for t in job.outputs.result["targets"]],
-            "sigmas_k": [t["sigma_k"] for t in job.outputs.result["targets"]],
-            "n_eff": min((p["n_eff"] for p in job.outputs.result["phases"]), default=None),
-        }
-        for i, job in enumerate(rounds_of(node))
-    ]
-    now = datetime.now(UTC)
-    return {
-        **summarise(node),
-        "rounds": rounds,
-        "anchors": len(anchors_of(node)),
-        "jobs": {
-            "finished": sum(job.is_terminated for job in jobs),
-            "running": sum(not job.is_terminated for job in jobs),
-        },
-        "running": [describe_job(job) for job in jobs if not job.is_terminated],
-        "elapsed_s": round(((node.mtime if node.is_terminated else now) - node.ctime).total_seconds()),
-    }
+def headline(progress: dict) -> str:
+    """State, age and jobs of a campaign in one line."""
+    jobs, waiting = progress["jobs"], sum(job["waits"] is not None for job in progress["running"])
+    counts = f"{jobs['finished']} jobs done, {jobs['running'] - waiting} running, {waiting} waiting"
+    left = progress["time_left_s"]
+    return (
+        f"{progress['state']}, {duration(progress['elapsed_s'])}, {counts}"
+        + (f", {len(progress['stuck'])} STUCK" if progress["stuck"] else "")
+        + (f", about {duration(left)} for these jobs" if left is not None else "")
+    )
 
 
 def render(progress: dict) -> Group:
-    """Draw the progress of a campaign."""
-    jobs = progress["jobs"]
-    head = Text(
-        f"{progress['title']} (PK {progress['pk']}): {progress['state']}, {progress['elapsed_s']} s, "
-        f"{jobs['finished']} jobs done, {jobs['running']} running"
-    )
+    """Draw the progress of a campaign, in 80 columns or more."""
+    parts: list[RenderableType] = [
+        Text(f"{progress['title']} ({progress['task']} {progress['pk']})", style="bold"),
+        Text(headline(progress)),
+    ]
+    if progress["boundaries"]:
+        parts.append(draw_boundaries(progress))
+    if progress["rounds"]:
+        parts.append(draw_rounds(progress))
+    if progress["running"]:
+        parts += draw_jobs(progress["running"])
+    parts += [
+        indented(f"restarted: {entry['process']} {entry['pk']}", *entry["why"]) for entry in progress["restarted"]
+    ]
+    if progress["latest"]:
+        at = datetime.fromisoformat(progress["latest"]["time"]).astimezone()
+        parts.append(Text(f"latest, {at:%H:%M:%S}: {progress['latest']['words']}"))
+    for remedy in dict.fromkeys(entry["remedy"] for entry in progress["stuck"]):
+        lines = [sentence(entry) for entry in progress["stuck"] if entry["remedy"] == remedy]
+        parts.append(indented("STUCK: does not go on by itself", *lines, f"remedy: {remedy}", style="bold red"))
+    return Group(*parts, *draw_failure(progress["failure"]))
+
+
+def sentence(stuck: dict) -> str:
+    """What is stuck, and why."""
+    return " ".join(str(stuck[key]) for key in ("process", "pk", "why") if stuck[key] is not None)
+
+
+def draw_boundaries(progress: dict) -> Table:
+    """T ± σ of every boundary beside its target."""
     progress, kelvin, gpa, digits = in_campaign_units(progress)
-    columns = [f"{name}{kelvin}" for name in ("initial", "now", "target")]
-    boundaries = Table("boundary", f"P{gpa}", *columns, box=None)
+    table = Table("boundary", f"P{gpa}", *(f"{name}{kelvin}" for name in ("initial", "now", "target")), "by", box=None)
     for entry in progress["boundaries"]:
-        verified = f" verified by {entry['method']}" if entry.get("verified") else ""
-        boundaries.add_row(
+        table.add_row(
             "–".join(entry["phases"]),
             f"{entry['pressure_gpa']:g}",
             interval(entry["initial_k"], entry["initial_sigma_k"], digits),
-            interval(entry["temperature_k"], entry["sigma_k"], digits) + verified,
+            interval(entry["temperature_k"], entry["sigma_k"], digits),
             interval(entry["target_k"], entry["target_sigma_k"], digits),
+            (entry["method"] or "–") + (", verified" if entry.get("verified") else ""),
         )
-    parts: list[RenderableType] = [head, boundaries]
-    if progress["rounds"]:
-        rounds = Table("round", f"T ± σ{kelvin}", "N_eff", box=None)
-        for entry in progress["rounds"]:
-            pairs = zip(entry["temperatures_k"], entry["sigmas_k"], strict=True)
-            n_eff = "–" if entry["n_eff"] is None else f"{entry['n_eff']:.2f}"
-            rounds.add_row(str(entry["round"]), ", ".join(interval(t, s, digits) for t, s in pairs), n_eff)
-        parts.append(rounds)
-    running = Table.grid(padding=(0, 2))
-    for job in progress["running"]:
-        if job["steps"] and job["steps_done"] is not None:
-            bar = ProgressBar(total=job["steps"], completed=job["steps_done"], width=30)
-            running.add_row(f"  job {job['pk']}", job["what"], bar, f"{job['steps_done']}/{job['steps']} steps")
-        else:
-            running.add_row(f"  job {job['pk']}", job["what"], "", "waiting or preparing")
-    return Group(*parts, running)
+    return table
+
+
+def draw_rounds(progress: dict) -> Table:
+    """T ± σ of every round, and the effective sample size as a bar."""
+    progress, kelvin, _, digits = in_campaign_units(progress)
+    table = Table("round", f"T ± σ{kelvin}", "N_eff", box=None)
+    for entry in progress["rounds"]:
+        pairs = zip(entry["temperatures_k"], entry["sigmas_k"], strict=True)
+        n_eff = "–" if entry["n_eff"] is None else f"{bar(entry['n_eff'])} {entry['n_eff']:.2f}"
+        table.add_row(str(entry["round"]), ", ".join(interval(t, s, digits) for t, s in pairs), n_eff)
+    return table
+
+
+def draw_jobs(running: list[dict]) -> list[RenderableType]:
+    """A line for every job that computes, and one for all that wait for the same."""
+    table = Table("job", "", "stage", "steps", "left", box=None)
+    waiting: dict[str, list[dict]] = {}
+    for job in running:
+        if job["waits"] is not None:
+            waiting.setdefault(job["waits"], []).append(job)
+            continue
+        steps = f"{bar(job['steps_done'] / job['steps'])} {job['steps_done']}" if job["steps_done"] is not None else "–"
+        table.add_row(str(job["pk"]), job["what"], job["stage"] or "–", steps, duration(job["left_s"]))
+    drawn: list[RenderableType] = [table] if table.row_count else []
+    for reason, jobs in waiting.items():
+        count = f"{len(jobs)} jobs wait" if len(jobs) > 1 else "1 job waits"
+        drawn.append(indented(f"{count}: {reason}", " ".join(str(job["pk"]) for job in jobs)))
+    return drawn
+
+
+def draw_failure(path: list[dict]) -> list[RenderableType]:
+    """From the exit code of a failed campaign down to where it began, with what each code advises."""
+    drawn: list[RenderableType] = []
+    for step in path:
+        code = f" [{step['exit_code']}]" if step["exit_code"] is not None else ""
+        advised = [f"{name}: {step[name]}" for name in ("look", "next") if step[name]]
+        drawn.append(indented(f"{step['process']} {step['pk']}{code}: {step['what']}", *advised, style="red"))
+    return drawn
+
+
+def indented(head: str, *lines: str, style: str = "") -> RenderableType:
+    """A line with lines below it that stay indented where they are wrapped."""
+    return Group(Text(head, style=style), *(Padding(Text(line), (0, 0, 0, 2), expand=False) for line in lines))
 
 
 def follow(node: orm.WorkChainNode) -> None:
@@ -123,30 +148,39 @@ def follow(node: orm.WorkChainNode) -> None:
     if not console.is_terminal:
         follow_plainly(node)
         return
-    with Live(render(progress_of(node)), console=console, refresh_per_second=1) as live:
+    with Live(render(progress_of(node)), console=console, auto_refresh=False) as live:
         while state_of(node) == "running":
-            time.sleep(REFRESH_S)
-            live.update(render(progress_of(node)))
+            time.sleep(DRAW_S)
+            live.update(render(progress_of(node)), refresh=True)
 
 
 def follow_plainly(node: orm.WorkChainNode) -> None:
-    """Follow without a terminal: one line whenever the campaign reports something."""
+    """Follow without a terminal: a line whenever the campaign reports something, and one of numbers now and then."""
     from aiida.orm.logs import OrderSpecifier
 
-    seen, belongs = 0, {node.pk: True}
+    seen, belongs, next_summary = 0, {node.pk: True}, time.monotonic() + SUMMARY_S
     while True:
         ended = state_of(node) != "running"
         new = {"id": {">": seen}, "dbnode_id": {">=": node.pk}}
         for log in orm.Log.collection.find(new, order_by=[OrderSpecifier("id", "asc")]):
             seen = log.pk
-            origin, _, words = log.message.partition("]: ")
-            if not origin.endswith(ROUTINE) and is_below(log.dbnode_id, belongs):
-                console.print(
-                    f"{log.time.astimezone():%H:%M:%S} {words}", highlight=False, markup=False, soft_wrap=True
-                )
+            words = words_of(log.message)
+            if words and is_below(log.dbnode_id, belongs):
+                print_line(log.time, words)
         if ended:
             return
+        if time.monotonic() > next_summary:
+            progress = progress_of(node)
+            print_line(datetime.now().astimezone(), headline(progress))
+            for entry in progress["stuck"]:
+                print_line(datetime.now().astimezone(), f"STUCK: {sentence(entry)}; remedy: {entry['remedy']}")
+            next_summary += SUMMARY_S
         time.sleep(REFRESH_S)
+
+
+def print_line(at: datetime, words: str) -> None:
+    """Print one line for a file: never wrapped, no control codes."""
+    console.print(f"{at.astimezone():%H:%M:%S} {words}", highlight=False, markup=False, soft_wrap=True)
 
 
 def is_below(pk: int, belongs: dict[int, bool]) -> bool:

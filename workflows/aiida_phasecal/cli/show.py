@@ -26,8 +26,10 @@ def show(pk: str, as_json: bool) -> None:
 
 def print_summary(summary: dict) -> None:
     """Print a summary as a table."""
-    outcome = summary["state"] + (f" [{summary['exit_code']}] {summary['message']}" if summary["message"] else "")
-    console.print(f"{summary['title']}: {summary['task']} {summary['pk']}, {outcome}", highlight=False)
+    from aiida_phasecal.cli.progress import draw_failure
+
+    console.print(f"{summary['title']}: {summary['task']} {summary['pk']}, {summary['state']}", highlight=False)
+    console.print(*draw_failure(summary["failure"]), sep="\n", end="\n" if summary["failure"] else "")
     summary, kelvin, gpa, digits = in_campaign_units(summary)
     columns = [f"{name}{kelvin}" for name in ("initial", "training estimate", "result", "target")]
     table = Table("boundary", f"P{gpa}", *columns, "method", "PK")
@@ -44,7 +46,8 @@ def print_summary(summary: dict) -> None:
             str(method or "–"),
             str(entry["pk"] or "–"),
         )
-    console.print(table)
+    if summary["boundaries"]:
+        console.print(table)
     cost, model = summary["cost"], summary["model"]
     console.print(f"model {model['hash'][:12]} (PK {model['pk']})", highlight=False)
     console.print(
@@ -58,10 +61,11 @@ def print_summary(summary: dict) -> None:
 @json_option
 @with_profile
 def status(pk: str | None, watch: bool, as_json: bool) -> None:
-    """Show where a campaign stands: rounds, jobs, T ± σ against the targets, N_eff. Without PK: all campaigns."""
-    from aiida_phasecal.cli.progress import follow, progress_of, render
+    """Show where a campaign stands, what waits and why. Without PK: all campaigns."""
+    from aiida_phasecal.cli.progress import follow, render
     from aiida_phasecal.cli.query import list_campaigns, print_campaigns
     from aiida_phasecal.record import load_campaign_node, presented
+    from aiida_phasecal.status import progress_of
 
     if pk is None:
         campaigns = list_campaigns()
@@ -70,6 +74,8 @@ def status(pk: str | None, watch: bool, as_json: bool) -> None:
     node = load_campaign_node(pk)
     if watch and not as_json:
         follow(node)
+        if not console.is_terminal:
+            console.print(render(progress_of(node)))
     elif as_json:
         echo_json(presented(progress_of(node)))
     else:

@@ -35,8 +35,17 @@ class PhaseDiagramData(orm.Data):
 
     @property
     def points(self) -> list[dict]:
-        """The boundary points."""
-        return self.base.attributes.get("points")
+        """The boundary points; `pk` of each is that of its node in this database.
+
+        What is stored is the PK where it was measured, which does not hold after an import into another database.
+        """
+        points = self.base.attributes.get("points")
+        if self.creator is None:
+            return points
+        measured = [node for node in self.creator.base.links.get_incoming().all_nodes() if isinstance(node, orm.Dict)]
+        origins = {(tuple(node["phases"]), node["pressure_gpa"]): node.pk for node in measured}
+        places = [(tuple(point["phases"]), point["pressure_gpa"]) for point in points]
+        return [{**point, "pk": origins.get(place, point["pk"])} for point, place in zip(points, places, strict=True)]
 
     @property
     def lines(self) -> dict | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, if_, while_
 
+from aiida_phasecal.advice import advice, parts_of, passed_on
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
@@ -68,12 +69,32 @@ class CalibrateWorkChain(WorkChain):
             required=False,
             help="Crystals at 300 K: `initial_PHASE`, `final_PHASE`.",
         )
-        spec.exit_code(401, "ERROR_ANCHOR_FAILED", message="An anchor failed: {message}")
-        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message="A sample failed: {message}")
-        spec.exit_code(403, "ERROR_UPDATE_FAILED", message="The calibration step failed: {message}")
-        spec.exit_code(404, "ERROR_VERIFICATION_FAILED", message="The verification could not be done: {message}")
-        spec.exit_code(530, "ERROR_NOT_CONVERGED", message="Not converged after {rounds} rounds: {message}")
-        spec.exit_code(550, "ERROR_NOT_VERIFIED", message="Calibrated, but the verification disagrees: {message}")
+        spec.exit_code(401, "ERROR_ANCHOR_FAILED", message=passed_on("An anchor failed: {message}"))
+        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message=passed_on("A sample failed: {message}"))
+        spec.exit_code(403, "ERROR_UPDATE_FAILED", message=passed_on("The calibration step failed: {message}"))
+        spec.exit_code(
+            404, "ERROR_VERIFICATION_FAILED", message=passed_on("The verification could not be done: {message}")
+        )
+        spec.exit_code(
+            530,
+            "ERROR_NOT_CONVERGED",
+            message=advice(
+                "Not converged after {rounds} rounds: {message}",
+                look="`phasecal status PK`: do the rounds still come nearer?",
+                next_step="if they do, raise `protocol.calibration.max_rounds`; if not, train more parameters, protect "
+                "fewer structures, or ask whether the targets contradict each other (`phasecal validate`).",
+            ),
+        )
+        spec.exit_code(
+            550,
+            "ERROR_NOT_VERIFIED",
+            message=advice(
+                "Calibrated, but the verification disagrees: {message}",
+                look="`phasecal show PK` and `phasecal report PK`: training estimate beside verified result.",
+                next_step="longer runs and larger cells (protocol balanced or stringent); the model is on record, and "
+                "`phasecal launch FILE --model` goes on from it.",
+            ),
+        )
 
     # -- setup and anchors -------------------------------------------------------------------------------------------
 
@@ -331,5 +352,5 @@ class CalibrateWorkChain(WorkChain):
         self.out("verified", {key: node for key, node in run.outputs.transitions.items()})
         self.out("phase_diagram", run.outputs.phase_diagram)
         if not run.is_finished_ok:
-            return self.exit_codes.ERROR_NOT_VERIFIED.format(message=run.exit_message)
+            return self.exit_codes.ERROR_NOT_VERIFIED.format(message=parts_of(run.exit_message).what)
         return None

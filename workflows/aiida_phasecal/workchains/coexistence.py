@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, while_
 
+from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.workchains.analysis import analyse_coexistence
 from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs
@@ -33,9 +34,16 @@ class CoexistenceWorkChain(WorkChain):
         add_options_input(spec)
         spec.outline(cls.setup, while_(cls.should_run_attempt)(cls.run_replicas, cls.inspect_replicas), cls.results)
         spec.output("anchor", valid_type=orm.Dict, help="T ± σ (K), replicas, seeds, model hash.")
-        spec.exit_code(401, "ERROR_MD_FAILED", message="An MD run failed: {message}")
+        spec.exit_code(401, "ERROR_MD_FAILED", message=passed_on("An MD run failed: {message}"))
         spec.exit_code(
-            510, "ERROR_NO_COEXISTENCE", message="No believable coexistence after {attempts} attempts: {message}"
+            510,
+            "ERROR_NO_COEXISTENCE",
+            message=advice(
+                "No believable coexistence after {attempts} attempts: {message}",
+                look="`verdi process report PK`: what was wrong with each attempt.",
+                next_step="a guess nearer to the boundary, a larger box (`n_lateral`, `n_normal`) or longer runs in "
+                "the block of the protocol that failed; or method pinning or free-energy.",
+            ),
         )
 
     def setup(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiida import orm
 
+from aiida_phasecal.advice import parts_of
 from aiida_phasecal.data.model import ModelData
 from phasecal.engines import lammps
 
@@ -60,4 +61,4 @@ def md_inputs(chain, task: dict) -> dict:
 
 def failure(node: orm.ProcessNode) -> str:
     """One sentence about why a child process failed."""
-    return f"{node.process_label}<{node.pk}>: {node.exit_message or node.process_state.value}"
+    return f"{node.process_label}<{node.pk}>: {parts_of(node.exit_message).what or node.process_state.value}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
+from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.free_energy import FreeEnergyWorkChain
 from phasecal.errors import DataError, PhaseError
@@ -63,8 +64,17 @@ class CrossingWorkChain(WorkChain):
         )
         spec.outline(cls.setup, while_(cls.should_run_attempt)(cls.run_phases, cls.inspect_phases), cls.results)
         spec.output("anchor", valid_type=orm.Dict, help="T ± σ (K), ΔH, dissipation, seeds, model hash.")
-        spec.exit_code(401, "ERROR_PHASE_FAILED", message="A free energy could not be measured: {message}")
-        spec.exit_code(510, "ERROR_NO_CROSSING", message="No crossing after {attempts} attempts: {message}")
+        spec.exit_code(401, "ERROR_PHASE_FAILED", message=passed_on("A free energy could not be measured: {message}"))
+        spec.exit_code(
+            510,
+            "ERROR_NO_CROSSING",
+            message=advice(
+                "No crossing after {attempts} attempts: {message}",
+                look="`verdi process report PK`: where the isobars were and how far apart.",
+                next_step="give a guess nearer to the boundary, or a wider `protocol.free_energy.window`; a potential "
+                "need not have this boundary at all.",
+            ),
+        )
 
     def setup(self) -> None:
         """Start at the guess."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction
 
+from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.analysis import analyse_bulk_run, thermo_of
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
@@ -69,9 +70,26 @@ class FreeEnergyWorkChain(WorkChain):
             required=False,
             help="G ± σ and F (eV/atom), dissipation, phase checks, seeds; `curve`: G(T) with its covariance.",
         )
-        spec.exit_code(401, "ERROR_MD_FAILED", message="An MD run failed: {message}")
-        spec.exit_code(510, "ERROR_PHASE_LOST", message="The phase {phase} was lost: {message}")
-        spec.exit_code(520, "ERROR_DISSIPATION", message="Switched too fast: {message}")
+        spec.exit_code(401, "ERROR_MD_FAILED", message=passed_on("An MD run failed: {message}"))
+        spec.exit_code(
+            510,
+            "ERROR_PHASE_LOST",
+            message=advice(
+                "The phase {phase} was lost: {message}",
+                look="the outputs `properties` and `free_energy` in `verdi process show PK`.",
+                next_step="keep the isobar where the phase lives: a better guess, or a smaller "
+                "`protocol.free_energy.window`.",
+            ),
+        )
+        spec.exit_code(
+            520,
+            "ERROR_DISSIPATION",
+            message=advice(
+                "Switched too fast: {message}",
+                look="the output `free_energy` in `verdi process show PK`.",
+                next_step="raise `switch_steps` in `protocol.free_energy`; the dissipation falls as 1/`switch_steps`.",
+            ),
+        )
 
     def run_cell(self):
         """Sample the phase at constant pressure."""

@@ -6,6 +6,7 @@ from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
 
+from aiida_phasecal.advice import advice, parts_of, passed_on
 from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.workchains.common import add_options_input
@@ -13,6 +14,35 @@ from aiida_phasecal.workchains.common import add_options_input
 # Codes of AiiDA's schedulers: out of memory, out of walltime, node failure.
 OUT_OF_WALLTIME, NODE_FAILURE = 120, 140
 CODES = LammpsMdCalculation.exit_codes
+
+
+def declare_restart_codes(spec) -> None:
+    """Give AiiDA's codes of restarted work chains the form of all others."""
+    spec.exit_code(
+        301,
+        "ERROR_SUB_PROCESS_EXCEPTED",
+        message=advice(
+            "A job ended with an exception.",
+            look="`verdi process status PK` for the job, `verdi process report` of the job for the exception.",
+            next_step="a full disk or an unreachable computer can be mended, then launch again; else it is a fault of "
+            "phasecal: report it with the exception.",
+        ),
+    )
+    spec.exit_code(
+        302,
+        "ERROR_SUB_PROCESS_KILLED",
+        message=advice("A job was killed.", look="`verdi process status PK`.", next_step="launch again."),
+    )
+    spec.exit_code(
+        401,
+        "ERROR_MAXIMUM_ITERATIONS_EXCEEDED",
+        message=advice(
+            "The run was restarted as often as is allowed and is still not finished.",
+            look="`verdi process report PK`: why each job ended.",
+            next_step="if each job ran out of walltime: a smaller cell, or shorter runs in the protocol.",
+        ),
+    )
+    spec.exit_code(402, "ERROR_UNHANDLED_FAILURE", message=passed_on("A job failed in a way that no restart mends."))
 
 
 class LammpsMdWorkChain(BaseRestartWorkChain):
@@ -28,6 +58,7 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
         spec.expose_inputs(cls._process_class, exclude=unused)
         add_options_input(spec)
         spec.expose_outputs(cls._process_class)
+        declare_restart_codes(spec)
         spec.outline(
             cls.setup,
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
@@ -45,7 +76,7 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
     def handle_blown_up(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
         """Atoms were lost or numbers became NaN: try once with another seed, then give up."""
         if self.ctx.reseeded:
-            return ProcessHandlerReport(True, CODES.ERROR_BLOWN_UP.format(message=node.exit_message))
+            return ProcessHandlerReport(True, CODES.ERROR_BLOWN_UP.format(message=parts_of(node.exit_message).what))
         task = self.ctx.inputs.task.get_dict()
         task["seed"] = task["seed"] % 899_999_998 + 1
         self.ctx.inputs.task = orm.Dict(task)
@@ -70,9 +101,8 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
 
     def handled(self, node: orm.CalcJobNode, action: str) -> ProcessHandlerReport:
         """Report what was done about a failed run."""
-        self.report(
-            f"{node.process_label}<{node.pk}> failed [{node.exit_status}] {node.exit_message} Action: {action}."
-        )
+        what = parts_of(node.exit_message).what
+        self.report(f"{node.process_label}<{node.pk}> failed [{node.exit_status}] {what} Action: {action}.")
         return ProcessHandlerReport(True)
 
 

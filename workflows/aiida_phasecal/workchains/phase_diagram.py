@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
+from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
@@ -76,8 +77,10 @@ class PhaseDiagramWorkChain(WorkChain):
         spec.output_namespace(
             "measured", valid_type=orm.Dict, help="Transitions and slopes: boundary and pressure, `b0_p0`, …"
         )
-        spec.exit_code(401, "ERROR_TRANSITION_FAILED", message="A transition could not be measured: {message}")
-        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message="Sampling beside a boundary failed: {message}")
+        spec.exit_code(
+            401, "ERROR_TRANSITION_FAILED", message=passed_on("A transition could not be measured: {message}")
+        )
+        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message=passed_on("Sampling beside a boundary failed: {message}"))
 
     def setup(self) -> None:
         """Stand at the lowest pressure of every boundary."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
+from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.analysis import thermo_of
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
@@ -106,10 +107,25 @@ class PinningWorkChain(WorkChain):
         spec.output(
             "anchor", valid_type=orm.Dict, help="T ± σ (K), ΔG, ΔH (eV/atom) and ΔV (Å³/atom), runs, seeds, model hash."
         )
-        spec.exit_code(210, "ERROR_PHASES", message="The boundary is not one of a solid and its liquid: {message}")
-        spec.exit_code(401, "ERROR_MD_FAILED", message="An MD run failed: {message}")
         spec.exit_code(
-            510, "ERROR_NOT_PINNED", message="No believable pinned interface after {attempts} attempts: {message}"
+            210,
+            "ERROR_PHASES",
+            message=advice(
+                "The boundary is not one of a solid and its liquid: {message}",
+                look="`method`, `verify` and `phases` of the boundary in the campaign file.",
+                next_step="put the crystal first and its melt second, or choose another method.",
+            ),
+        )
+        spec.exit_code(401, "ERROR_MD_FAILED", message=passed_on("An MD run failed: {message}"))
+        spec.exit_code(
+            510,
+            "ERROR_NOT_PINNED",
+            message=advice(
+                "No believable pinned interface after {attempts} attempts: {message}",
+                look="`verdi process report PK`: what was wrong with each attempt.",
+                next_step="a guess nearer to the boundary, a larger box (`n_lateral`, `n_normal`) or longer runs in "
+                "`protocol.pinning`; or another method.",
+            ),
         )
 
     def setup(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction
 
+from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.transition import TransitionWorkChain
@@ -39,7 +40,9 @@ class BoundaryPointsWorkChain(WorkChain):
         spec.outline(cls.run_transitions, cls.inspect_transitions)
         spec.output("phase_diagram", valid_type=PhaseDiagramData, help="Boundary points, with intervals.")
         spec.output_namespace("transitions", valid_type=orm.Dict, help="T ± σ, ΔH, ΔS, ΔV per state: `state_0`, …")
-        spec.exit_code(401, "ERROR_TRANSITION_FAILED", message="A transition could not be measured: {message}")
+        spec.exit_code(
+            401, "ERROR_TRANSITION_FAILED", message=passed_on("A transition could not be measured: {message}")
+        )
 
     def states(self) -> list[dict]:
         """States to measure: phases, pressure and guess."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain
 
+from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains.analysis import analyse_bulk_run
@@ -26,8 +27,17 @@ class SampleWorkChain(WorkChain):
         spec.outline(cls.run_md, cls.inspect_md)
         spec.output("sample", valid_type=SampleData, help="The frames.")
         spec.output("properties", valid_type=orm.Dict, help="Averages (eV/atom, Å³/atom, K) with intervals.")
-        spec.exit_code(401, "ERROR_MD_FAILED", message="The MD run failed: {message}")
-        spec.exit_code(510, "ERROR_PHASE_LOST", message="The {phase} sample is rejected: {message}")
+        spec.exit_code(401, "ERROR_MD_FAILED", message=passed_on("The MD run failed: {message}"))
+        spec.exit_code(
+            510,
+            "ERROR_PHASE_LOST",
+            message=advice(
+                "The {phase} sample is rejected: {message}",
+                look="the output `properties` in `verdi process show PK`.",
+                next_step="a phase cannot be sampled where it does not live: check guess and target of the boundary, "
+                "use a larger cell (`protocol.bulk.n_atoms`), or lower `calibration.max_superheating`.",
+            ),
+        )
 
     def run_md(self):
         """Run the MD task."""

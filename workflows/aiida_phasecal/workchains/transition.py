@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, if_
 
+from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains.analysis import collect_transition
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
@@ -56,8 +57,8 @@ class TransitionWorkChain(WorkChain):
         spec.output_namespace(
             "properties", valid_type=orm.Dict, help="`low` and `high`: averages of both phases at T_t."
         )
-        spec.exit_code(401, "ERROR_ANCHOR_FAILED", message="The anchor failed: {message}")
-        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message="Sampling at the transition failed: {message}")
+        spec.exit_code(401, "ERROR_ANCHOR_FAILED", message=passed_on("The anchor failed: {message}"))
+        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message=passed_on("Sampling at the transition failed: {message}"))
 
     def setup(self) -> None:
         """Start at the guess."""

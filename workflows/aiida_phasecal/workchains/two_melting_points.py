@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
+from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.sample import SampleWorkChain
@@ -95,16 +96,38 @@ class TwoMeltingPointsWorkChain(WorkChain):
         spec.output(
             "anchor", valid_type=orm.Dict, help="T ± σ (K) and what makes σ, ΔH, melting points, seeds, model hash."
         )
-        spec.exit_code(210, "ERROR_PHASES", message="The boundary has no two melting points: {message}")
-        spec.exit_code(401, "ERROR_MELTING_FAILED", message="The melting point of {phase} was not found: {message}")
-        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message="An enthalpy could not be sampled: {message}")
+        spec.exit_code(
+            210,
+            "ERROR_PHASES",
+            message=advice(
+                "The boundary has no two melting points: {message}",
+                look="`phases` and `method` of the campaign file.",
+                next_step="add the melt of the same elements to the phases, or choose method free-energy.",
+            ),
+        )
+        spec.exit_code(
+            401, "ERROR_MELTING_FAILED", message=passed_on("The melting point of {phase} was not found: {message}")
+        )
+        spec.exit_code(402, "ERROR_SAMPLE_FAILED", message=passed_on("An enthalpy could not be sampled: {message}"))
         spec.exit_code(
             510,
             "ERROR_PHASE_LOST",
-            message="The {phase} does not live at {temperature_k} K, between melting and the boundary; measure this "
-            "boundary by free-energy: {message}",
+            message=advice(
+                "The {phase} does not live at {temperature_k} K, between melting and the boundary: {message}",
+                look="`verdi process report PK`: the melting points, and where the crystals were sampled.",
+                next_step="measure this boundary by `method: free-energy`.",
+            ),
         )
-        spec.exit_code(511, "ERROR_NO_TRANSITION", message="The melting points give no boundary: {message}")
+        spec.exit_code(
+            511,
+            "ERROR_NO_TRANSITION",
+            message=advice(
+                "The melting points give no boundary: {message}",
+                look="`verdi process report PK`: both melting points with their intervals.",
+                next_step="the crystal that is stable when hot must melt at the higher temperature: check the order of "
+                "the phases; else the potential does not have this boundary.",
+            ),
+        )
 
     def setup(self):
         """Refuse phases without two melting points."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiida_phasecal.advice import advice
 from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
 from phasecal.calibration.targets import disagreements, targets_of
 from phasecal.campaign.methods import how_verified
@@ -18,7 +19,14 @@ class VerifyWorkChain(BoundaryPointsWorkChain):
         super().define(spec)
         spec.outline(cls.run_transitions, cls.inspect_transitions, cls.compare)
         spec.exit_code(
-            550, "ERROR_NOT_VERIFIED", message="The verified temperature is not that of the target: {message}"
+            550,
+            "ERROR_NOT_VERIFIED",
+            message=advice(
+                "The verified temperature is not that of the target: {message}",
+                look="`phasecal show` of the campaign: result, interval and method.",
+                next_step="a model that was never calibrated is expected to miss; after a calibration see whether both "
+                "methods agree (`phasecal report`), and launch again with protocol balanced or stringent.",
+            ),
         )
 
     def states(self) -> list[dict]:
