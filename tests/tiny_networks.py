@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phasecal.errors import InputError
 from phasecal.potentials.mace import MaceModel, MaceNetwork
-from phasecal.potentials.nequix import NequixModel
+from phasecal.potentials.nequix import NequixModel, nequix_module
 
 NEQUIX = {
     "atomic_numbers": [13, 22],
@@ -65,7 +67,10 @@ def model(family, path, elements=("Ti", "Al")):
 
 
 def _write_nequix(path):
-    nequix = pytest.importorskip("nequix.model", reason="nequix is not installed; make env brings it")
+    try:
+        nequix = nequix_module()
+    except InputError as error:
+        pytest.skip(f"{error}; make env brings it")
     settings = {key: value for key, value in NEQUIX.items() if key != "atomic_numbers"}
     with jax.enable_x64(False):
         network = nequix.Nequix(jax.random.key(3), n_species=2, atom_energies=[-1.0, -2.0], **settings)
@@ -84,7 +89,7 @@ def force_field():
         branch = weights
         for part in parts:
             branch = branch.setdefault(part, {})
-        branch[last] = rng.normal(size=shape).astype(np.float32)
+        branch[last] = jnp.asarray(rng.normal(size=shape), dtype=jnp.float32)
     mace = models.Mace(models.Mace.Config(**MACE), data.DatasetInfo(**DATA))
     properties = importlib.import_module("mlip.typing.properties").Properties(stress=True)
     predictor = predictors.ConservativePredictor(mlip_network=mace, required_properties=properties)

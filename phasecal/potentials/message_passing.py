@@ -42,7 +42,7 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 _FROZEN = "frozen."
 """Begins the names of frozen weights among the arrays of a model."""
 
-_UNREADABLE = (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError, AttributeError)
+_UNREADABLE = (OSError, EOFError, BadZipFile, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 """What readers of other packages make of a file that is not theirs."""
 
 
@@ -198,6 +198,7 @@ class MessagePassingModel(Model):
         Raises:
             InputError: The package is missing, the file is not one of its weight files, the network does not know an
                 element, or a name is that of no weight.
+            DataError: A weight is not finite.
         """
         try:
             network, weights = cls.network_type.read(Path(path))

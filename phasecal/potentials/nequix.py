@@ -20,7 +20,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,9 +69,9 @@ class NequixNetwork(Network):
     def atom_energies(self, weights: Mapping[str, Array], vectors: Array, kinds: Array, neighbors: Array) -> Array:
         """Return the energy of each atom, eV (see :class:`Network`); an edge points from receiver to sender."""
         shapes, structure = _skeleton(self.description)
-        network = jax.tree_util.tree_unflatten(structure, [weights[name] for name in shapes])
-        free = network.atom_energies
-        network = eqx.tree_at(lambda tree: tree.atom_energies, network, jnp.zeros_like(free))
+        free = weights["atom_energies"]
+        without = {**weights, "atom_energies": jnp.zeros_like(free)}
+        network = jax.tree_util.tree_unflatten(structure, [without[name] for name in shapes])
         n_atoms, width = neighbors.shape
         receivers = jnp.repeat(jnp.arange(n_atoms), width)
         bound: Array = network.node_energies(vectors.reshape(-1, 3), kinds, neighbors.ravel(), receivers)
@@ -85,13 +84,13 @@ def _skeleton(description: str) -> tuple[dict[str, tuple[int, ...]], jax.tree_ut
     """Return names and shapes of the weights and the structure that holds them."""
     settings = json.loads(description)
     n_species = len(settings.pop("atomic_numbers"))
-    build = _nequix().Nequix
-    skeleton = eqx.filter_eval_shape(lambda key: build(key, n_species=n_species, **settings), jax.random.key(0))
+    build = nequix_module().Nequix
+    skeleton = jax.eval_shape(lambda key: build(key, n_species=n_species, **settings), jax.random.key(0))
     leaves, structure = jax.tree_util.tree_flatten_with_path(skeleton)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf.shape for path, leaf in leaves}, structure
 
 
-def _nequix() -> Any:
+def nequix_module() -> Any:
     """Return the package's module of networks (see the module for why a setting is restored)."""
     before = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]  # options are set at run time
     try:
