@@ -24,12 +24,15 @@ help: ## List the targets
 env: $(STAMP) ## Make the environment .venv with the pinned packages
 
 # uv installs in seconds what takes pip more than a minute; where uv cannot be had or cannot reach the packages
-# (it does not read pip's configuration), pip does the same from the same pins.
+# (it does not read pip's configuration), pip does the same from the same pins. nequix comes without what it lists: CUDA
+# and tools for training, none of which its networks need.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	{ $(BIN)/python -m pip install --quiet -c constraints.txt uv && \
-	  $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[aiida,dev]'; } || \
-	  $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[aiida,dev]'
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[aiida,dev,mlip]' && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --no-deps nequix; } || \
+	{ $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[aiida,dev,mlip]' && \
+	  $(BIN)/python -m pip install --quiet -c constraints.txt --no-deps nequix; }
 	touch $@
 
 demo: export AIIDA_PATH := $(CURDIR)

@@ -1,4 +1,4 @@
-"""Artifacts: one version of a local model as compiled-for-any-size StableHLO that runs without the model's code.
+"""Artifacts: one version of a model as compiled-for-any-size StableHLO that runs without the model's code.
 
 An artifact is one safetensors file. Its arrays are the serialised module of ``jax.export`` (``uint8``) and reference
 inputs and outputs; its header holds a JSON record: family, model hash, elements, cutoff, precision, JAX version, and
@@ -6,8 +6,9 @@ the SHA-256 of all of it. The module computes, for atoms i with neighbours j (:m
 
     (vectors r_ij, species, neighbour species) ↦ (energies e_i, slopes ∂e_i/∂r_ij)
 
-for any number of atoms and neighbours. This module reads artifacts; it knows no model, and importing it does not import
-JAX before an artifact is read.
+for any number of atoms and neighbours. A model that passes messages takes the indices of the neighbours in place of
+their species, and its slopes are ∂U/∂r_ij; its record says ``passes_messages``. This module reads artifacts; it knows
+no model, and importing it does not import JAX before an artifact is read.
 
 Versions (measured from 0.4.34 to 0.10.2): a module of pure StableHLO runs in any later JAX, and in an earlier one as
 far as the minor version before its own; older ones fail. Custom calls (LAPACK) fail across versions, or crash the
@@ -45,7 +46,8 @@ HARMLESS_CALLS = {"shape_assertion"}
 """Custom calls that only check sizes, and are gone before anything is compiled."""
 
 _HEADER = "phasecal-artifact"
-_REFERENCE = ("vectors", "species", "neighbor_species", "energies", "slopes")
+_REFERENCE = "reference/"
+_OUTPUTS = ("energies", "slopes")
 _ERRORS = (OSError, SafetensorError, KeyError, TypeError, ValueError)
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -56,10 +58,12 @@ class Artifact:
     """A model version as a serialised function.
 
     Attributes:
-        record: ``family``, ``model`` (hash), ``elements``, ``cutoff`` (Å), ``dtype``, ``jax`` (version of the export).
+        record: ``family``, ``model`` (hash), ``elements``, ``cutoff`` (Å), ``dtype``, ``jax`` (version of the export),
+            and ``passes_messages`` where it does.
         module: What ``jax.export`` serialised.
-        reference: ``vectors`` (Å, shape (n_atoms, width, 3)), ``species`` (n_atoms,), ``neighbor_species``
-            (n_atoms, width), and what the module made of them: ``energies`` (eV, (n_atoms,)), ``slopes`` (eV/Å).
+        reference: ``vectors`` (Å, shape (n_atoms, width, 3)), ``species`` (n_atoms,), ``neighbor_species`` or
+            ``neighbors`` (n_atoms, width), and what the module made of them: ``energies`` (eV, (n_atoms,)), ``slopes``
+            (eV/Å).
     """
 
     record: Mapping[str, Any]
@@ -67,11 +71,21 @@ class Artifact:
     reference: Arrays
 
     @property
+    def passes_messages(self) -> bool:
+        """Whether it takes the neighbours' indices and not their species."""
+        return bool(self.record.get("passes_messages", False))
+
+    @property
+    def inputs(self) -> tuple[str, str, str]:
+        """Names of what the module takes."""
+        return "vectors", "species", "neighbors" if self.passes_messages else "neighbor_species"
+
+    @property
     def sha256(self) -> str:
         """Hash of record, module and reference."""
         digest = hashlib.sha256(json.dumps(self.record, sort_keys=True, allow_nan=False).encode())
         digest.update(self.module)
-        for name in _REFERENCE:
+        for name in (*self.inputs, *_OUTPUTS):
             array = self.reference[name]
             digest.update(f"\0{name}{array.dtype.str}{array.shape}\0".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -85,7 +99,7 @@ class Artifact:
     def save(self, path: str | Path) -> None:
         """Write the artifact as one safetensors file."""
         header = json.dumps({"schema": SCHEMA, "sha256": self.sha256, **self.record}, sort_keys=True)
-        arrays = {f"reference/{name}": np.ascontiguousarray(self.reference[name]) for name in _REFERENCE}
+        arrays = {_REFERENCE + name: np.ascontiguousarray(self.reference[name]) for name in self.reference}
         module = np.frombuffer(self.module, dtype=np.uint8)
         save_file({"module": module, **arrays}, str(path), metadata={_HEADER: header})
 
@@ -128,7 +142,7 @@ class Artifact:
             DataError: They differ by more than :data:`TOLERANCE`.
         """
         limit = TOLERANCE[self.record["dtype"]]
-        for name, values in (("energies", energies), ("slopes", slopes)):
+        for name, values in zip(_OUTPUTS, (energies, slopes), strict=True):
             expected = self.reference[name]
             scale = float(np.abs(expected).max())
             worst = float(np.abs(np.asarray(values) - expected).max())
@@ -149,7 +163,8 @@ def read_artifact(path: str | Path) -> Artifact:
         with safe_open(str(path), framework="np") as file:
             record = json.loads(file.metadata()[_HEADER])
             module = file.get_tensor("module").tobytes()
-            reference = {name: file.get_tensor(f"reference/{name}") for name in _REFERENCE}
+            names = [name for name in file.keys() if name.startswith(_REFERENCE)]
+            reference = {name.removeprefix(_REFERENCE): file.get_tensor(name) for name in names}
         schema, expected = record.pop("schema"), record.pop("sha256")
         artifact = Artifact(record=record, module=module, reference=reference)
         actual = artifact.sha256

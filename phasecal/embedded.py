@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasecal.artifact import read_artifact
+from phasecal.errors import InputError
 
 ONE_THREAD = {"NPROC": "1", "PJRT_NPROC": "1", "OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false"
@@ -37,6 +38,7 @@ class Session:
     Attributes:
         cutoff: Å.
         item_size: Bytes of each real number.
+        passes_messages: Whether the third array takes the neighbours' rows and not their species.
         n_compiled: How many sizes were compiled so far.
     """
 
@@ -50,11 +52,18 @@ class Session:
 
         Raises:
             DataError: The artifact is damaged, of other elements, or cannot run here.
+            InputError: Its model passes messages, and several processes share the atoms.
         """
         import jax  # noqa: PLC0415  # reads the environment, which :func:`start` sets
 
         self.artifact = read_artifact(path)
         self.artifact.check_elements(elements)
+        self.passes_messages = self.artifact.passes_messages
+        if self.passes_messages and n_processes > 1:
+            raise InputError(
+                f"a model of family {self.artifact.record['family']} passes messages between atoms, which cannot be "
+                f"shared among {n_processes} processes; run LAMMPS on one"
+            )
         self.cutoff = float(self.artifact.record["cutoff"])
         self.item_size = self.artifact.dtype.itemsize
         self.n_compiled = 0
@@ -70,8 +79,8 @@ class Session:
             width: Neighbours of the atom that has most.
 
         Returns:
-            Vectors (n_rows, n_columns, 3), species (n_rows,) and neighbour species (n_rows, n_columns), to be written
-            to; rows and columns beyond what is needed hold padding.
+            Vectors (n_rows, n_columns, 3), species (n_rows,) and the neighbours' species or rows (n_rows, n_columns),
+            to be written to; rows and columns beyond what is needed hold padding.
         """
         rows, columns = self._batch[2].shape
         if n_atoms > rows:
@@ -96,14 +105,13 @@ class Session:
 
     def _check(self) -> None:
         """Compile for the present size, and compare with the reference outputs."""
-        reference = self.artifact.reference
-        n, width = reference["neighbor_species"].shape
-        vectors, species, neighbor_species = self._empty(*self._batch[2].shape)
-        vectors[:n, :width] = reference["vectors"]
-        species[:n] = reference["species"]
-        neighbor_species[:n, :width] = reference["neighbor_species"]
+        reference = [self.artifact.reference[name] for name in self.artifact.inputs]
+        n, width = reference[2].shape
+        batch = self._empty(*self._batch[2].shape)
+        for array, values in zip(batch, reference, strict=True):
+            array[tuple(slice(0, size) for size in values.shape)] = values
         self.n_compiled += 1
-        energies, slopes = self._function(vectors, species, neighbor_species)
+        energies, slopes = self._function(*batch)
         self.artifact.check_outputs(np.asarray(energies)[:n], np.asarray(slopes)[:n, :width])
 
 

@@ -35,7 +35,7 @@ _WRONG = {
 }
 """What is wrong, by pydantic's type of error; any other type means that the kind of value is wrong."""
 
-_FAMILY_MARKS = ("[eam]", "[lammps]", "[lj]", "[moment-network]")
+_FAMILY_MARKS = ("[eam]", "[lammps]", "[lj]", "[mace]", "[moment-network]", "[nequix]")
 """How pydantic marks which section a model was judged by."""
 
 _MAX_VALUE = 60
@@ -101,7 +101,7 @@ def _word(value: Any) -> str | None:
 def _read_source(model: dict[str, Any], folder: Path) -> tuple[Path, Setfl] | InputError | None:
     """Return the potential file and its content, or why it cannot be used; None when the model is its parameters."""
     source = model.get("source")
-    if not isinstance(source, str) or model.get("family") in ("lj", "lammps", "moment-network"):
+    if not isinstance(source, str) or model.get("family") in ("lj", "lammps", "mace", "moment-network", "nequix"):
         return None
     try:
         path = resolve_source(source, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from phasecal.campaign.frozen import FrozenBase
 from phasecal.campaign.lj import LennardJones
+from phasecal.campaign.message_passing import MessagePassing
 from phasecal.campaign.moment_network import MomentNetwork
 from phasecal.campaign.schema import Campaign
 from phasecal.potentials.base import Model
@@ -19,7 +20,7 @@ def build_model(campaign: Campaign) -> Model:
     if isinstance(section, FrozenBase):
         crystals = [crystal(phase.structure()) for phase in campaign.phases.values() if phase.melt is None]
         return section.build(campaign.elements, crystals, campaign.folder)
-    if isinstance(section, MomentNetwork):
+    if isinstance(section, MomentNetwork | MessagePassing):
         return section.build(campaign.elements, campaign.folder)
     assert campaign.source_path is not None  # the section was validated with its file
     return EamModel.from_file(

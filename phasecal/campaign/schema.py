@@ -27,6 +27,7 @@ from phasecal.campaign.context import Context, context_of
 from phasecal.campaign.fields import Length, Name, Section, Temperature, Text, fault, unique
 from phasecal.campaign.frozen import FrozenBase
 from phasecal.campaign.lj import PLACEHOLDER, LennardJones, lattice_parameter
+from phasecal.campaign.message_passing import Mace, MessagePassing, Nequix
 from phasecal.campaign.moment_network import MomentNetwork
 from phasecal.campaign.protocols import NAMES, Protocol, merge, protocol_numbers
 from phasecal.errors import InputError
@@ -44,7 +45,7 @@ class Train(Section):
 class Model(Section):
     """The interatomic potential."""
 
-    family: Literal["eam"] = Field(description="eam, lj, lammps or moment-network, the families of this version")
+    family: Literal["eam"] = Field(description="one of eam, lj, lammps, mace, moment-network, nequix")
     source: Text = Field(description="a path relative to the campaign file, or lammps://NAME")
     train: Train | None = Field(
         None,
@@ -172,7 +173,7 @@ class Resources(Section):
 def _family_mark(value: Any) -> str:
     """Mark of the section that describes a model; what is not understood is judged as an EAM, the default."""
     family = value.get("family") if isinstance(value, dict) else getattr(value, "family", None)
-    return f"[{family}]" if family in ("lj", "lammps", "moment-network") else "[eam]"
+    return f"[{family}]" if family in ("lj", "lammps", "mace", "moment-network", "nequix") else "[eam]"
 
 
 class Campaign(Section):
@@ -185,7 +186,9 @@ class Campaign(Section):
         Annotated[Model, Tag("[eam]")]
         | Annotated[FrozenBase, Tag("[lammps]")]
         | Annotated[LennardJones, Tag("[lj]")]
-        | Annotated[MomentNetwork, Tag("[moment-network]")],
+        | Annotated[Mace, Tag("[mace]")]
+        | Annotated[MomentNetwork, Tag("[moment-network]")]
+        | Annotated[Nequix, Tag("[nequix]")],
         Discriminator(_family_mark),
     ] = Field(description="a mapping with family, source and train")
     phases: dict[Name, Phase] = Field(min_length=1, description="a mapping from names to phases")
@@ -260,7 +263,7 @@ class Campaign(Section):
         """What the potential is called: the name of its file, or of its family."""
         if isinstance(self.model, FrozenBase):
             return self.model.commands[0].removeprefix("pair_style").strip()
-        if isinstance(self.model, MomentNetwork):
+        if isinstance(self.model, MomentNetwork | MessagePassing):
             return Path(self.model.source).name
         return self._source_path.name if self._source_path else self.model.family
 

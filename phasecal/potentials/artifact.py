@@ -1,6 +1,8 @@
-"""Export of a local model as an artifact (:mod:`phasecal.artifact`), and the LAMMPS commands that run it.
+"""Export of a model as an artifact (:mod:`phasecal.artifact`), and the LAMMPS commands that run it.
 
-A family without a pair style of its own in LAMMPS exports itself by :func:`plugin_commands`.
+Models that pass messages are networks of other packages, whose constants are of JAX's default precision: in single
+precision they are traced in JAX's own single mode, where they were trained. A family without a pair style of its own in
+LAMMPS exports itself by :func:`plugin_commands`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from phasecal.artifact import Artifact, check_calls
 from phasecal.engines.lammps.commands import ARTIFACT_FILE, PLUGIN_COMMAND, PLUGIN_STYLE
 from phasecal.errors import DataError, InputError
 from phasecal.potentials.base import Model
-from phasecal.potentials.local import LocalModel
+from phasecal.potentials.local import AtomEnergies, GraphEnergies, GraphModel, LocalModel
 
 Precision = Literal["float32", "float64"]
 
@@ -35,32 +37,28 @@ def export_artifact(model: Model, dtype: Precision = "float32") -> Artifact:
     """Return a model at its present parameters as an artifact.
 
     Args:
-        model: A local model.
+        model: A local model, or one that passes messages.
         dtype: Precision of all that is computed.
 
     Raises:
-        InputError: The model is not local.
+        InputError: The model is neither.
         DataError: It computes in another precision, or padding counts, or it needs a custom call.
     """
-    if not isinstance(model, LocalModel) or not model.complete:
-        raise InputError(
-            f"a model of family {model.family} is not a sum of atom energies that depend on neighbours within the "
-            "cutoff alone, so it cannot be exported as an artifact for LAMMPS"
-        )
+    energies_of_atoms, passes_messages = _energies_of_atoms(model)
     kind = jnp.dtype(dtype)
-    atoms = jax.tree.map(lambda leaf: _as_precision(leaf, kind), model.atom_energies)
+    atoms = jax.tree.map(lambda leaf: _as_precision(leaf, kind), energies_of_atoms)
     theta = jnp.asarray(model.theta, dtype=kind)
 
-    def energies_and_slopes(vectors: Array, species: Array, neighbor_species: Array) -> tuple[Array, Array]:
+    def energies_and_slopes(vectors: Array, species: Array, others: Array) -> tuple[Array, Array]:
         def total(v: Array) -> tuple[Array, Array]:
-            each = atoms(theta, v, species, neighbor_species)
+            each = atoms(theta, v, species, others)
             return jnp.sum(each), each
 
         slopes, each = jax.grad(total, has_aux=True)(vectors)
         return each, slopes
 
     n_atoms, width = export.symbolic_shape("n_atoms, width")
-    with _without_locations():
+    with _without_locations(), jax.enable_x64(not passes_messages or dtype == "float64"):
         function = export.export(jax.jit(energies_and_slopes), platforms=PLATFORMS)(
             _shape((n_atoms, width, 3), kind),
             _shape((n_atoms,), jnp.int32),
@@ -70,7 +68,7 @@ def export_artifact(model: Model, dtype: Precision = "float32") -> Artifact:
     check_calls(function)
     if wrong := sorted({str(aval.dtype) for aval in function.out_avals} - {dtype}):
         raise DataError(f"the model computes in {', '.join(wrong)} where {dtype} was asked for: a constant of its own?")
-    inputs = _reference_inputs(model, kind)
+    inputs = _reference_inputs(model, kind, REFERENCE_ATOMS if passes_messages else len(model.elements))
     energies, slopes = (np.asarray(array) for array in function.call(*inputs))  # type: ignore[no-untyped-call]  # not typed in JAX
     _check_reference(inputs[0], energies, slopes, model.cutoff)
     record = {
@@ -80,10 +78,23 @@ def export_artifact(model: Model, dtype: Precision = "float32") -> Artifact:
         "cutoff": float(model.cutoff),
         "dtype": dtype,
         "jax": jax.__version__,
+        **({"passes_messages": True} if passes_messages else {}),
     }
-    names = ("vectors", "species", "neighbor_species", "energies", "slopes")
+    names = ("vectors", "species", "neighbors" if passes_messages else "neighbor_species", "energies", "slopes")
     reference = dict(zip(names, (*inputs, energies, slopes), strict=True))
     return Artifact(record=record, module=module, reference=reference)
+
+
+def _energies_of_atoms(model: Model) -> tuple[AtomEnergies | GraphEnergies, bool]:
+    """Return what computes the energy of each atom, and whether it passes messages."""
+    if isinstance(model, GraphModel):
+        return model.graph_energies, True
+    if isinstance(model, LocalModel) and model.complete:
+        return model.atom_energies, False
+    raise InputError(
+        f"a model of family {model.family} is not a sum of atom energies that depend on neighbours within the cutoff, "
+        "so it cannot be exported as an artifact for LAMMPS"
+    )
 
 
 def plugin_commands(model: Model, folder: Path, dtype: Precision = "float32") -> list[str]:
@@ -92,12 +103,12 @@ def plugin_commands(model: Model, folder: Path, dtype: Precision = "float32") ->
     The plugin itself is put beside it where LAMMPS runs (:mod:`phasecal.engines.lammps.plugin`).
 
     Args:
-        model: A local model.
+        model: A local model, or one that passes messages (then LAMMPS runs on one process).
         folder: Where the artifact goes.
         dtype: Precision of all that is computed.
 
     Raises:
-        InputError: The model is not local.
+        InputError: The model is neither.
         DataError: It cannot be exported.
     """
     export_artifact(model, dtype).save(Path(folder) / ARTIFACT_FILE)
@@ -132,9 +143,15 @@ def _as_precision(leaf: Array, dtype: jnp.dtype) -> Array:
 
 
 def _reference_inputs(
-    model: Model, dtype: jnp.dtype
+    model: Model, dtype: jnp.dtype, n_others: int
 ) -> tuple[NDArray[np.floating], NDArray[np.int32], NDArray[np.int32]]:
-    """Return neighbourhoods with all elements, between 0.45 and 0.95 of the cutoff, and some padding."""
+    """Return neighbourhoods with all elements, between 0.45 and 0.95 of the cutoff, and some padding.
+
+    Args:
+        model: The model.
+        dtype: Of the vectors.
+        n_others: Number of different elements, or atoms, that neighbours are said to be.
+    """
     rng = np.random.default_rng(0)
     shape = (REFERENCE_ATOMS, REFERENCE_WIDTH)
     directions = rng.normal(size=(*shape, 3))
@@ -143,8 +160,8 @@ def _reference_inputs(
     lengths[:, -REFERENCE_WIDTH // 4 :] = 2.0 * model.cutoff
     n = len(model.elements)
     species = (np.arange(REFERENCE_ATOMS) % n).astype(np.int32)
-    neighbor_species = (np.arange(REFERENCE_ATOMS * REFERENCE_WIDTH) // 2 % n).astype(np.int32).reshape(shape)
-    return (directions * lengths[..., None]).astype(dtype), species, neighbor_species
+    others = (np.arange(REFERENCE_ATOMS * REFERENCE_WIDTH) // 2 % n_others).astype(np.int32).reshape(shape)
+    return (directions * lengths[..., None]).astype(dtype), species, others
 
 
 def _check_reference(

@@ -57,7 +57,9 @@ FAMILIES = {
     "eam": "phasecal.potentials.eam:EamModel",
     "lammps": "phasecal.potentials.frozen:FrozenModel",
     "lj": "phasecal.potentials.lj:LjModel",
+    "mace": "phasecal.potentials.mace:MaceModel",
     "moment-network": "phasecal.potentials.moment_network:MomentNetworkModel",
+    "nequix": "phasecal.potentials.nequix:NequixModel",
 }
 """Where the class of each family lives (imported when a file of that family is loaded)."""
 

@@ -6,6 +6,10 @@ with r_ij the vector from atom i to its neighbour j. Whoever has the neighbours 
 owns atom i knows all g_ij: models of this kind are exact where a cell is divided among processes, with one exchange of
 forces. Embedded atoms (F(ρ_i) and half of the pair sum) and Lennard-Jones are local; a model that passes messages
 between atoms is not, nor is one with long-range forces.
+
+Where atoms pass messages, the energy is still a function of all vectors r_ij to neighbours, together with whose
+neighbour each is: the formulas hold with g_ij = ∂U/∂r_ij. But g_ij then depends on atoms beyond the neighbours of i, so
+that one process must have all of them.
 """
 
 from __future__ import annotations
@@ -42,6 +46,34 @@ class LocalModel(Protocol):
 
     @property
     def atom_energies(self) -> AtomEnergies:
+        """The model's arrays on the device, as a pytree that computes the energy of each atom."""
+
+
+class GraphEnergies(Protocol):
+    """A pytree of a model's arrays that computes the energy of each atom from all neighbours of all atoms."""
+
+    def __call__(self, theta: ArrayLike, vectors: ArrayLike, species: ArrayLike, neighbors: ArrayLike) -> Array:
+        """Return the energy of each atom, eV, shape (n_atoms,).
+
+        Args:
+            theta: Parameters, shape (n_parameters,).
+            vectors: From each atom to its neighbours, Å, shape (n_atoms, width, 3). Padding is longer than the cutoff
+                and contributes exactly nothing, to derivatives neither.
+            species: Index of each atom into the model's elements, shape (n_atoms,).
+            neighbors: Index of each neighbour, shape (n_atoms, width); any valid index for padding.
+        """
+
+
+@runtime_checkable
+class GraphModel(Protocol):
+    """A model that passes messages between atoms."""
+
+    @property
+    def cutoff(self) -> float:
+        """Distance beyond which atoms are no neighbours, Å."""
+
+    @property
+    def graph_energies(self) -> GraphEnergies:
         """The model's arrays on the device, as a pytree that computes the energy of each atom."""
 
 

@@ -156,6 +156,36 @@ def test_single_precision_conserves_energy_as_the_native_style_does(folder):
     assert swing["nve"] < 1.5 * swing["native"]
 
 
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory, tiny_networks):
+    """A folder with a model that passes messages, and its commands."""
+    path = tmp_path_factory.mktemp("messages")
+    model = tiny_networks.model("nequix", path / "tiny.nqx")
+    install_plugin(path)
+    write_lammps_data(path / "start.data", disordered(model), specorder=list(model.elements), masses=True)
+    return path, plugin_commands(model, path, "float64")
+
+
+def test_messages_find_their_atoms_when_lists_and_order_change(messages):
+    path, commands = messages
+    script = NVE.replace("atom_style atomic", "atom_style atomic\natom_modify sort 10 4.0").replace(
+        "run 400", "run 100"
+    )
+    done = run(path, script.replace("every 1 delay 0 check yes", "every 10 delay 0 check no"), "nve", commands)
+    assert done.returncode == 0, done.stdout[-2000:]
+    rows = re.findall(r"^ +\d+ +(\S+) +(\S+) +(\S+) +\S+ *$", (path / "nve.log").read_text(), re.MULTILINE)
+    potential, _, total = np.array(rows, dtype=float).T
+    assert np.ptp(potential) > 0.1
+    assert np.ptp(total) < 0.01 * np.ptp(potential)
+
+
+def test_messages_are_not_shared_among_ranks(messages):
+    path, commands = messages
+    done = run(path, STATIC, "ranks", commands, ranks=2)
+    assert done.returncode != 0
+    assert re.search(r"ERROR.*passes messages between atoms, which cannot be shared among 2 processes", done.stdout)
+
+
 def bulk_task():
     return {
         "schema": 1,

@@ -65,10 +65,17 @@ FAMILIES = {
 }
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def model(request):
+NETWORKS = ("nequix", "mace")
+"""Families whose models are tiny weight files; they pass messages."""
+
+
+@pytest.fixture(scope="module", params=[*FAMILIES, *NETWORKS])
+def model(request, tmp_path_factory, tiny_networks):
     """A model with random parameters, large enough to matter."""
-    original = FAMILIES[request.param]()
+    if request.param in NETWORKS:
+        original = tiny_networks.model(request.param, tmp_path_factory.mktemp(request.param) / "weights")
+    else:
+        original = FAMILIES[request.param]()
     return original.with_theta(original.theta + np.random.default_rng(5).normal(0.0, 0.02, original.theta.size))
 
 
@@ -169,6 +176,12 @@ def test_invariance_to_translation_rotation_and_order(model, frames):
     shuffled = frames_of(model, atoms[order])
     assert energies(model, shuffled)[0] == pytest.approx(energy, abs=1e-9)
     assert forces(model, shuffled)[0] == pytest.approx(force[order], abs=1e-9)
+
+
+def test_neighbours_beyond_the_cutoff_do_not_count(model, frames):
+    longer = frames_from_atoms([disordered(model)], model.elements, 1.3 * model.cutoff)
+    assert (longer.neighbors < longer.n_atoms).sum() > (frames.neighbors < frames.n_atoms).sum()
+    assert energies(model, longer)[0] == pytest.approx(energies(model, frames)[0], abs=1e-11)
 
 
 def test_replica_has_twice_the_energy(model, frames):

@@ -1,4 +1,4 @@
-// Pair style "phasecal": a local model in JAX, exported as an artifact, inside LAMMPS.
+// Pair style "phasecal": a model in JAX, exported as an artifact, inside LAMMPS.
 //
 //   pair_style phasecal
 //   pair_coeff * * ARTIFACT ELEMENT ...       (all elements of the artifact, in its order, one for each atom type)
@@ -6,6 +6,8 @@
 // Each rank embeds one Python with one thread (phasecal/embedded.py) and hands it, for each of its atoms, the vectors
 // to all neighbours within the cutoff; energies e_i and slopes g_ij = de_i/dr_ij come back. f_i += g_ij, f_j -= g_ij:
 // forces on ghosts go home in LAMMPS' own reverse communication, so any number of ranks gives the same numbers.
+// A model that passes messages takes the row of the atom that a neighbour is, or is an image of, in place of its species;
+// then g_ij = dU/dr_ij, and there is one rank.
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -64,7 +66,7 @@ class PairPhasecal : public Pair {
   {
     if (session) {
       Gil gil;
-      for (Array *array : {&vectors, &species, &neighbor_species}) array->release();
+      for (Array *array : {&vectors, &species, &others}) array->release();
       Py_DECREF(session);
     }
     if (allocated) {
@@ -95,6 +97,7 @@ class PairPhasecal : public Pair {
     Py_DECREF(module);
     cutoff = number("cutoff");
     is_double = number("item_size") == sizeof(double);
+    passes_messages = number("passes_messages") != 0.0;
     if (!allocated) {
       memory->create(setflag, n + 1, n + 1, "pair:setflag");
       memory->create(cutsq, n + 1, n + 1, "pair:cutsq");
@@ -130,11 +133,12 @@ class PairPhasecal : public Pair {
 
  private:
   PyObject *session = nullptr;
-  Array vectors, species, neighbor_species;    // (rows, columns, 3), (rows,), (rows, columns)
-  std::vector<int> counts, neighbors;          // of each row; index of each atom within the cutoff
+  Array vectors, species, others;        // (rows, columns, 3), (rows,), (rows, columns)
+  std::vector<int> counts, neighbors;    // of each row; index of each atom within the cutoff
+  std::vector<int> row_of_tag;           // where a model passes messages
   int rows = 0, columns = 0;
   double cutoff = 0.0;
-  bool is_double = false;
+  bool is_double = false, passes_messages = false;
 
   void start_python()
   {
@@ -178,7 +182,7 @@ class PairPhasecal : public Pair {
   void grow(int width)
   {
     PyObject *arrays = checked(PyObject_CallMethod(session, "grow", "ii", list->inum, width));
-    Array *views[] = {&vectors, &species, &neighbor_species};
+    Array *views[] = {&vectors, &species, &others};
     for (int i = 0; i < 3; i++)
       if (!views[i]->open(PyTuple_GetItem(arrays, i), PyBUF_WRITABLE | PyBUF_ND)) fail();
     rows = vectors.view.shape[0];
@@ -186,6 +190,14 @@ class PairPhasecal : public Pair {
     Py_DECREF(arrays);
     counts.assign(rows, 0);
     neighbors.assign(static_cast<size_t>(rows) * columns, 0);
+  }
+
+  void find_rows()
+  {
+    tagint largest = 0;
+    for (int row = 0; row < list->inum; row++) largest = std::max(largest, atom->tag[list->ilist[row]]);
+    row_of_tag.assign(largest + 1, 0);
+    for (int row = 0; row < list->inum; row++) row_of_tag[atom->tag[list->ilist[row]]] = row;
   }
 
   // write the neighbourhood of each atom into its row; return the largest number of neighbours
@@ -196,6 +208,7 @@ class PairPhasecal : public Pair {
     double **x = atom->x;
     const T far = 2.0 * cutoff;
     int width = 0;
+    if (passes_messages) find_rows();
     for (int row = 0; row < list->inum; row++) {
       const int i = list->ilist[row];
       const int *jlist = list->firstneigh[i];
@@ -209,7 +222,7 @@ class PairPhasecal : public Pair {
         if (fits && n < columns) {
           T *v = vectors.data<T>() + 3 * (start + n);
           v[0] = dx, v[1] = dy, v[2] = dz;
-          neighbor_species.data<int>()[start + n] = atom->type[j] - 1;
+          others.data<int>()[start + n] = passes_messages ? row_of_tag[atom->tag[j]] : atom->type[j] - 1;
           neighbors[start + n] = j;
         }
         n++;
