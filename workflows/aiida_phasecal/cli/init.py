@@ -102,7 +102,7 @@ def set_up_codes() -> list[str]:
     computer.set_minimum_job_poll_interval(POLL_INTERVAL_S)
     made = []
     for label, plugin, setup in (
-        ("lmp", "phasecal.lammps", ""),
+        ("lmp", "phasecal.lammps", own_programs(executable("lmp"))),
         ("phasecal", "phasecal.task", keep_compiled(Path(computer.get_workdir()) / ".jax-compiled")),
     ):
         try:
@@ -117,6 +117,11 @@ def set_up_codes() -> list[str]:
             ).store()
             made.append(f"code {label}@localhost")
     return made
+
+
+def own_programs(path: str) -> str:
+    """Shell lines that put the programs beside one first on the path: the `mpirun` that LAMMPS was built with."""
+    return f'\nexport PATH={shlex.quote(str(Path(path).parent))}:"$PATH"'
 
 
 def keep_compiled(folder: Path) -> str:
