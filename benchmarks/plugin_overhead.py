@@ -27,7 +27,7 @@ from ase.build import bulk
 from matscipy.neighbours import neighbour_list
 
 from phasecal.campaign.sources import potentials_folder
-from phasecal.embedded import WIDTH_MARGIN, start
+from phasecal.embedded import ONE_THREAD, WIDTH_MARGIN, start
 from phasecal.engines.lammps.commands import ARTIFACT_FILE
 from phasecal.engines.lammps.inputs import data_file
 from phasecal.engines.lammps.plugin import install_plugin
@@ -105,6 +105,7 @@ def systems(n_cells: int) -> dict[str, tuple[Model, Atoms]]:
 
 def main(n_cells: str = "5", repeats: str = "3", dtype: str = "float32", steps: str = "200") -> None:
     """Measure and print."""
+    os.environ.update(ONE_THREAD)  # before JAX computes anything: threads that wait for each other cost CPU time
     for name, (model, atoms) in systems(int(n_cells)).items():
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)

@@ -46,7 +46,12 @@ class LammpsMdCalculation(LammpsRawCalculation):
         )
         calcinfo.codes_info[0].cmdline_params = ["-log", "none", *calcinfo.codes_info[0].cmdline_params]
         if Path(folder.abspath, lammps.ARTIFACT_FILE).exists():
-            calcinfo.prepend_text = lammps.plugin_prologue(str(self.inputs.code.get_executable()))
+            calcinfo.prepend_text = lammps.model_prologue(
+                str(self.inputs.code.get_executable()),
+                ranks=n_ranks(self.inputs.code.computer, self.options) if self.options.withmpi else 1,
+                script=self.options.input_filename,
+                output=self.options.output_filename,
+            )
         calcinfo.retrieve_list += [lammps.LOG_FILE]
         calcinfo.retrieve_temporary_list = [lammps.DUMP_FILE]
         if "parent_folder" in self.inputs:
@@ -55,6 +60,13 @@ class LammpsMdCalculation(LammpsRawCalculation):
                 (parent.computer.uuid, f"{parent.get_remote_path()}/{name}", ".") for name in FILES_OF_PARENT
             ]
         return calcinfo
+
+
+def n_ranks(computer: orm.Computer, options) -> int:
+    """Number of processes of a job."""
+    scheduler, resources = computer.get_scheduler(), dict(options.resources)
+    scheduler.preprocess_resources(resources, computer.get_default_mpiprocs_per_machine())
+    return scheduler.create_job_resource(**resources).get_tot_num_mpiprocs()
 
 
 def declare_md(spec, engine: str) -> None:
