@@ -1,6 +1,6 @@
 """What LAMMPS around a JAX model costs: the plugin against the bare compiled function, and the native style.
 
-CPU time, so that other work on the machine counts little: LAMMPS prints the wall time of a loop and its share of a CPU.
+User time, so that other work on the machine counts little: LAMMPS prints the wall time of a loop and its share of CPU.
 The bare function is the same executable on arrays of the size that the plugin ended with: padding is paid on both
 sides. Every size that the plugin compiles is counted, from JAX's own log. Cold atoms stay near their sites; hot ones
 flow (the guard of the network keeps them apart like a dense fluid), so that their numbers of neighbours change. What is
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,10 +85,10 @@ def bare_us(folder: Path, atoms: Atoms, model: Model, shape: tuple[int, int], st
     i, vectors = neighbour_list("iD", atoms, model.cutoff)
     counts = np.bincount(i, minlength=len(atoms))
     batch[0][i, np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)] = vectors
-    begin = time.process_time()
+    begin = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     for _ in range(steps):
         session.evaluate()
-    return 1e6 * (time.process_time() - begin) / steps / len(atoms)
+    return 1e6 * (resource.getrusage(resource.RUSAGE_SELF).ru_utime - begin) / steps / len(atoms)
 
 
 def systems(n_cells: int) -> dict[str, tuple[Model, Atoms]]:

@@ -38,6 +38,8 @@ TASK = {
     "barostat": "aniso",
     "seed": 3,
 }
+TWO_PHASES = {"n_lateral": 3, "n_normal": 6, "start_temperature_k": 600.0, "melt_temperature_k": 3000.0}
+STAGES = {"relax_steps": 20, "melt_steps": 20, "cool_steps": 10, "settle_steps": 10, "production_steps": 20}
 COLUMNS = ("pe", "volume", "temp", "pxx", "pyy", "pzz")
 
 
@@ -46,6 +48,12 @@ class JaxAlloy(EamModel):
 
     def export_lammps(self, folder):
         return plugin_commands(self, folder, "float64")
+
+
+def coexistence_task() -> dict:
+    bulk_only = ("phase", "melt", "n_atoms", "melt_steps", "equilibration_steps", "barostat")
+    common = {key: value for key, value in TASK.items() if key not in bulk_only}
+    return common | {"kind": "coexistence", "phases": ["B2", "liquid"]} | TWO_PHASES | STAGES
 
 
 def alloy(scale: float = 1.0) -> JaxAlloy:
@@ -87,9 +95,9 @@ def test_runs_are_those_of_the_plugin_and_go_on_after_an_interruption(tmp_path, 
 
 
 def test_a_job_without_a_compiler_does_it_before_lammps_would_start(tmp_path, no_compiler):
-    short = TASK | {"equilibration_steps": 5, "production_steps": 20}
+    short = coexistence_task()
     write_inputs(tmp_path, short, alloy())
-    (tmp_path / "input.in").write_text(script_path("bulk").read_text())
+    (tmp_path / "input.in").write_text(script_path("coexistence").read_text())
     prologue = model_prologue(str(BIN / "lmp"), ranks=1, script="input.in", output="lammps.out")
     command = ["bash", "-c", f"{prologue}\ntouch lammps-was-started"]
     done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
