@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ TASK = {
     "structure": {"prototype": "B2", "elements": ["Al", "Cu"], "a": 2.95},
     "melt": False,
     "n_atoms": 54,
-    "temperature_k": 600.0,
+    "temperature_k": 2500.0,
     "pressure_gpa": 1.0,
     "timestep_fs": 2.0,
     "melt_temperature_k": None,
@@ -38,7 +39,7 @@ TASK = {
     "barostat": "aniso",
     "seed": 3,
 }
-TWO_PHASES = {"n_lateral": 3, "n_normal": 6, "start_temperature_k": 600.0, "melt_temperature_k": 3000.0}
+TWO_PHASES = {"n_lateral": 3, "n_normal": 6, "start_temperature_k": 2500.0, "melt_temperature_k": 3000.0}
 STAGES = {"relax_steps": 20, "melt_steps": 20, "cool_steps": 10, "settle_steps": 10, "production_steps": 20}
 COLUMNS = ("pe", "volume", "temp", "pxx", "pyy", "pzz")
 
@@ -79,6 +80,8 @@ def test_runs_are_those_of_the_plugin_and_go_on_after_an_interruption(tmp_path, 
     without = sampled(tmp_path / "external", alloy())
     assert not (tmp_path / "external" / "phasecal-plugin.so").exists()
     assert without.finished
+    builds = re.findall(r"Neighbor list builds = (\d+)", (tmp_path / "external" / "log.lammps").read_text())
+    assert int(builds[-1]) > 1  # the list was renewed on the way
     for name in set(COLUMNS) & set(through.thermo):
         scale = np.abs(through.thermo[name]).max()
         assert without.thermo[name] == pytest.approx(through.thermo[name], abs=1e-9 * scale), name
