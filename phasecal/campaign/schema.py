@@ -199,6 +199,9 @@ class Campaign(Section):
     tolerance: Temperature = Field(
         2.0, serialization_alias="tolerance_k", description="a temperature above 0 K, such as 2 K"
     )
+    engine: Literal["lammps", "jax-md"] = Field(
+        "lammps", description="lammps or jax-md, which then samples the bulk states; all other runs are LAMMPS's"
+    )
     step: Literal["gauss-newton", "adam"] = Field("gauss-newton", description="gauss-newton or adam")
     seed: int = Field(1, ge=1, le=899_999_999, description="a whole number from 1 to 899999999")
     protocol: Protocol = Field(description=f"{', '.join(NAMES)}, or a mapping with name and changed numbers")
@@ -234,6 +237,14 @@ class Campaign(Section):
                 raise fault(f"unknown structure {name!r}", f"names among {', '.join([*known, *PROTOTYPES])}")
             if name not in context.phases:
                 _check_competitor(name, context)
+        return value
+
+    @field_validator("engine")
+    @classmethod
+    def _has_all_energies(cls, value: str, info: ValidationInfo) -> str:
+        """A frozen base has no energies in JAX."""
+        if value == "jax-md" and context_of(info).family == "lammps":
+            raise fault("only LAMMPS computes a model of family lammps", "engine: lammps, or no such key")
         return value
 
     @field_validator("protocol", mode="before")

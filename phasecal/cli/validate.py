@@ -53,4 +53,5 @@ def _summary(campaign: Campaign) -> str:
     source = getattr(campaign.model, "source", None) or getattr(campaign.model, "commands", [None])[0]
     model = f"{campaign.model.family} {'-'.join(campaign.elements)}{f' from {source}' if source else ''}"
     targets = f"{n_targets} target{'' if n_targets == 1 else 's'}"
-    return f"{campaign.title}; {model}; {boundaries}; {targets}; protocol {campaign.protocol.name}"
+    engine = "; bulk states by jax-md, interfaces and free energies by LAMMPS" if campaign.engine == "jax-md" else ""
+    return f"{campaign.title}; {model}; {boundaries}; {targets}; protocol {campaign.protocol.name}{engine}"

@@ -17,7 +17,7 @@ from phasecal.artifact import read_artifact
 from phasecal.campaign.sources import potentials_folder
 from phasecal.engines.lammps import read_output, run_lammps, write_inputs
 from phasecal.engines.lammps.commands import ARTIFACT_FILE, PLUGIN_FILE, check_commands
-from phasecal.engines.lammps.plugin import install_plugin, plugin_prologue
+from phasecal.engines.lammps.plugin import install_plugin, model_prologue
 from phasecal.engines.lammps.plugin.__main__ import main
 from phasecal.engines.lammps.plugin.build import find_toolchain
 from phasecal.errors import EngineError, InputError
@@ -285,11 +285,12 @@ def test_a_machine_without_a_compiler_says_so(tmp_path, monkeypatch):
     with pytest.raises(EngineError, match=r"CXX=no-such-compiler is not there; install one"):
         install_plugin(tmp_path)
     assert main(str(tmp_path)) == 1
-    assert (tmp_path / "log.lammps").read_text().startswith("ERROR: a JAX model runs in LAMMPS only through a plugin")
+    assert (tmp_path / "log.lammps").read_text().startswith("ERROR: a JAX model runs in LAMMPS through a plugin")
 
 
 def test_a_job_has_the_plugin_built_where_it_runs(tmp_path):
-    command = ["bash", "-c", f"{plugin_prologue(str(BIN / 'lmp'))}\ntouch lammps-was-started"]
+    prologue = model_prologue(str(BIN / "lmp"), ranks=2, script="input.in", output="lammps.out")
+    command = ["bash", "-c", f"{prologue}\ntouch lammps-was-started"]
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
     assert {path.name for path in tmp_path.iterdir()} == {PLUGIN_FILE, "lammps-was-started"}
     failed = tmp_path / "failed"
@@ -297,7 +298,9 @@ def test_a_job_has_the_plugin_built_where_it_runs(tmp_path):
     missing = os.environ | {"CXX": "no-such-compiler", "XDG_CACHE_HOME": str(tmp_path)}
     assert subprocess.run(command, cwd=failed, env=missing, capture_output=True, check=False).returncode == 1
     assert {path.name for path in failed.iterdir()} == {"log.lammps"}
-    assert "no-such-compiler is not there" in read_output(failed, bulk_task(), "", ("Ar",)).error
+    error = read_output(failed, bulk_task(), "", ("Ar",)).error
+    assert "no-such-compiler is not there" in error
+    assert "fix external runs on one process, not on 2" in error
 
 
 def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch):

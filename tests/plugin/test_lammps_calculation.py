@@ -52,8 +52,11 @@ def test_a_model_without_a_native_style_brings_its_artifact_and_has_the_plugin_b
         assert lammps.ARTIFACT_FILE in folder.get_content_list()
         assert Path(folder.abspath, "potential.in").read_text().startswith("plugin load ./phasecal-plugin.so\n")
     lmp = str(inputs["code"].get_executable())
-    expected = f'"$(dirname "$(command -v {lmp})")"/python -m phasecal.engines.lammps.plugin . || exit 1'
+    expected = lammps.model_prologue(lmp, ranks=1, script="input.in", output="lammps.out")
     assert calcinfo.prepend_text == expected
+    options = {"withmpi": True, "resources": {"num_machines": 2, "num_mpiprocs_per_machine": 3}}
+    calcinfo, _ = prepare_job(LammpsMdCalculation, inputs | {"metadata": {"options": options}})
+    assert "phasecal.engines.lammps.plugin . 6\n" in calcinfo.prepend_text
 
 
 def test_a_model_with_a_native_style_needs_no_plugin(prepare_job, inputs):

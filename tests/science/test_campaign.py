@@ -109,6 +109,7 @@ WRONG = {
     "no parameters": ("  train: {pair: 12}\n", "", "3: model.train: missing key; expected a mapping with pair"),
     "longer cutoff": ("cutoff: 6 A", "cutoff: 20 A", "7: model.cutoff: longer than the potential; expected at most its"),
     "cutoff below the neighbours": ("cutoff: 6 A", "cutoff: 2.6 A", "7: model.cutoff: hardly reaches the nearest neighbours; expected at least 3.07 A"),
+    "unknown engine": ("title: copper", "title: copper\nengine: gromacs", "3: engine: not a known value; expected lammps or jax-md"),
     "unknown family": ("family: eam", "family: tersoff", "4: model.family: not a known value; expected eam"),
     "unknown protocol": ("protocol: fast", "protocol: quick", "19: protocol: unknown protocol; expected fast, balanced"),
     "protocol without a name": ("protocol: fast", "protocol: {bulk: {n_atoms: 108}}", "19: protocol: missing name;"),
@@ -226,6 +227,7 @@ WRONG_FROZEN = {
     "density alone": ("density: 0, embedding: 6", "density: 4", "9: model.correction: density without embedding has no effect;"),
     "no cutoff": (", cutoff: 6 A", "", "9: model.correction.cutoff: missing key; expected a length at which the correction ends"),
     "a short cutoff": ("cutoff: 6 A", "cutoff: 3 A", "9: model.correction.cutoff: hardly reaches the nearest neighbours; expected at least 3."),
+    "jax-md": ("protocol: fast", "protocol: fast\nengine: jax-md", "18: engine: only LAMMPS computes a model of family lammps; expected engine: lammps, or no such key (got 'jax-md')"),
     "a source": ("  commands:", "  source: x\n  commands:", "5: model.source: unknown key;"),
 }  # fmt: skip
 
@@ -277,6 +279,12 @@ def test_one_fault_of_a_frozen_base_gives_one_line(write, old, new, line):
     code, output = validate(path)
     assert (code, len(output)) == (2, 1), output
     assert output[0].startswith(f"{path}:{line}")
+
+
+def test_the_engine_of_bulk_states_is_said(write):
+    code, (line,) = validate(write(GOOD.replace("protocol: fast", "protocol: fast\nengine: jax-md")))
+    assert (code, load_campaign(write(GOOD)).engine) == (0, "lammps")
+    assert line.endswith("protocol fast; bulk states by jax-md, interfaces and free energies by LAMMPS")
 
 
 def test_a_frozen_base_becomes_a_model_with_its_files(write):

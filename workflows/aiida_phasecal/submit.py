@@ -14,6 +14,8 @@ from phasecal.campaign.schema import Campaign
 from phasecal.errors import InputError
 
 GROUP_PREFIX = "phasecal/campaigns"
+JAXMD = "jax-md"
+"""The engine of a campaign, and the label of its code."""
 WALLTIME_S = 24 * 3600
 
 
@@ -30,15 +32,17 @@ def submit_campaign(campaign: Campaign, *, task: str, text: str, model_pk: int |
         InputError: Computer, code or model node do not exist.
     """
     description = campaign.to_dict()
-    codes = {name: load_code(name, description["resources"]["computer"]) for name in ("lmp", "phasecal")}
+    bulk_code = {"bulk_code": JAXMD} if description["engine"] == JAXMD else {}
+    names = {"code": "lmp", "task_code": "phasecal", **bulk_code}
+    codes = {port: load_code(name, description["resources"]["computer"]) for port, name in names.items()}
     model = load_model_node(model_pk) if model_pk is not None else find_or_store(campaign)
     builder = TASKS[task].get_builder()
     builder.model = model
-    builder.code = codes["lmp"]
-    if task == "calibrate":
-        builder.task_code = codes["phasecal"]
+    for port, code in codes.items():
+        if port in TASKS[task].spec().inputs:
+            builder[port] = code
     builder.campaign = orm.Dict(description)
-    builder.options = orm.Dict(job_options(codes["lmp"].computer, description["resources"]["slots"]))
+    builder.options = orm.Dict(job_options(codes["code"].computer, description["resources"]["slots"]))
     builder.metadata.label = description["title"]
     builder.metadata.description = f"phasecal {task}"
     node = submit(builder)

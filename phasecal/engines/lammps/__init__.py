@@ -1,9 +1,8 @@
 """LAMMPS: static scripts, inputs from an MD task and a model, and a reader that survives interrupted runs."""
 
-from phasecal.engines.lammps.commands import ARTIFACT_FILE
+from phasecal.engines.lammps.commands import ARTIFACT_FILE, LOG_FILE
 from phasecal.engines.lammps.inputs import (
     DUMP_FILE,
-    LOG_FILE,
     RESTART_GLOB,
     lammps_executable,
     run_lammps,
@@ -12,7 +11,7 @@ from phasecal.engines.lammps.inputs import (
 )
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.output import MdOutput, read_output
-from phasecal.engines.lammps.plugin import plugin_prologue
+from phasecal.engines.lammps.plugin import model_prologue
 from phasecal.engines.lammps.task import timestep_fs
 
 __all__ = [
@@ -22,7 +21,7 @@ __all__ = [
     "RESTART_GLOB",
     "MdOutput",
     "lammps_executable",
-    "plugin_prologue",
+    "model_prologue",
     "read_output",
     "run_lammps",
     "script_path",

@@ -27,13 +27,14 @@ MAX_LENGTH = 2000
 """Characters of a command."""
 PLUGIN_STYLE = "phasecal"
 """Pair style of JAX models (:mod:`phasecal.engines.lammps.plugin`)."""
+LOG_FILE = "log.lammps"
 PLUGIN_FILE = "phasecal-plugin.so"
 ARTIFACT_FILE = "model.artifact"
 PLUGIN_COMMAND = f"plugin load ./{PLUGIN_FILE}"
 NEEDS_CODE = {"python", "mliappy", "unified", PLUGIN_STYLE}
 """Words that make a pair style run Python code or load a pickle."""
 RESERVED = {
-    *("start.data", "log.lammps", "production.dump", "phasecal.out", "model.eam.alloy", "model.eam.fs"),
+    *("start.data", LOG_FILE, "production.dump", "phasecal.out", "model.eam.alloy", "model.eam.fs"),
     *(PLUGIN_FILE, ARTIFACT_FILE),
 }
 RESERVED_ENDS = (".in", ".restart", ".sh", ".json")

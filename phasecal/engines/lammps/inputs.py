@@ -18,12 +18,12 @@ from ase import Atoms
 
 from phasecal.engines.lammps.commands import ARTIFACT_FILE, PLUGIN_COMMAND, check_commands
 from phasecal.engines.lammps.kinds import validate_task
-from phasecal.engines.lammps.plugin import install_plugin
+from phasecal.engines.lammps.plugin import prepare_model
 from phasecal.errors import EngineError, InputError
 
-LOG_FILE = "log.lammps"
 DUMP_FILE = "production.dump"
 RESTART_GLOB = "state.*.restart"
+EXTERNAL = "phasecal.engines.lammps.plugin.external"
 
 
 class LammpsModel(Protocol):
@@ -113,18 +113,20 @@ def run_lammps(folder: Path, kind: str, executable: Path | None = None, mpi: int
         mpi: Number of MPI processes.
 
     Raises:
-        EngineError: LAMMPS ended with an error; the message is its last error line. Or the model needs a plugin that
-            cannot be built.
+        EngineError: LAMMPS ended with an error; the message is its last error line. Or a JAX model can run neither
+            through the plugin nor by ``fix external``.
     """
     script = script_path(kind)
     shutil.copy(script, folder / script.name)
-    executable = executable or lammps_executable()
+    executable, without_plugin = executable or lammps_executable(), None
     if (folder / ARTIFACT_FILE).exists():
         if executable.parent != Path(sys.executable).parent:
             raise EngineError(f"a JAX model runs in the LAMMPS beside {sys.executable} only, not in {executable}")
-        install_plugin(folder)
+        without_plugin = prepare_model(folder, mpi)
     launcher = [str(executable.parent / "mpiexec"), "-n", str(mpi)] if mpi > 1 else []
     command = [*launcher, str(executable), "-in", script.name, "-log", "none"]
+    if without_plugin:
+        command = [sys.executable, "-m", EXTERNAL, script.name]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if result.returncode != 0:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phasecal.engines.lammps.inputs import DUMP_FILE, LOG_FILE
+from phasecal.engines.lammps.commands import LOG_FILE
+from phasecal.engines.lammps.inputs import DUMP_FILE
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.task import MdTask
 from phasecal.errors import DataError

@@ -16,8 +16,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from phasecal.engines.lammps.commands import check_commands
-from phasecal.engines.lammps.inputs import LOG_FILE, run_lammps
+from phasecal.engines.lammps.commands import LOG_FILE, check_commands
+from phasecal.engines.lammps.inputs import run_lammps
 from phasecal.engines.lammps.task import SKIN
 from phasecal.errors import EngineError
 

@@ -48,7 +48,12 @@ class LammpsMdCalculation(LammpsRawCalculation):
         )
         calcinfo.codes_info[0].cmdline_params = ["-log", "none", *calcinfo.codes_info[0].cmdline_params]
         if Path(folder.abspath, lammps.ARTIFACT_FILE).exists():
-            calcinfo.prepend_text = lammps.plugin_prologue(str(self.inputs.code.get_executable()))
+            calcinfo.prepend_text = lammps.model_prologue(
+                str(self.inputs.code.get_executable()),
+                ranks=n_ranks(self.inputs.code.computer, self.options) if self.options.withmpi else 1,
+                script=self.options.input_filename,
+                output=self.options.output_filename,
+            )
         calcinfo.retrieve_list += [lammps.LOG_FILE]
         calcinfo.retrieve_temporary_list = [lammps.DUMP_FILE]
         if "parent_folder" in self.inputs:
@@ -63,6 +68,13 @@ def drop_unused_codes(spec) -> None:
     """Take away the exit codes of aiida-lammps' own parser, which phasecal does not use."""
     for label in ("ERROR_PARSER_DETECTED_LAMMPS_RUN_ERROR", "ERROR_OUTFILE_MISSING", "ERROR_PARSING_OUTFILE"):
         del spec.exit_codes[label]
+
+
+def n_ranks(computer: orm.Computer, options) -> int:
+    """Number of processes of a job."""
+    scheduler, resources = computer.get_scheduler(), dict(options.resources)
+    scheduler.preprocess_resources(resources, computer.get_default_mpiprocs_per_machine())
+    return scheduler.create_job_resource(**resources).get_tot_num_mpiprocs()
 
 
 def declare_md(spec, engine: str, log: str) -> None:

@@ -94,16 +94,18 @@ def executable(name: str) -> str:
 
 
 def set_up_codes() -> list[str]:
-    """Make the codes `lmp` and `phasecal` on localhost, if they are not there; return what was made."""
+    """Make the codes `lmp`, `phasecal` and `jax-md` on localhost, if they are not there; return what was made."""
     from aiida import orm
     from aiida.common.exceptions import NotExistent
 
     computer = orm.load_computer("localhost")
     computer.set_minimum_job_poll_interval(POLL_INTERVAL_S)
     made = []
-    for label, plugin, setup in (
-        ("lmp", "phasecal.lammps", ""),
-        ("phasecal", "phasecal.task", keep_compiled(Path(computer.get_workdir()) / ".jax-compiled")),
+    compiled = keep_compiled(Path(computer.get_workdir()) / ".jax-compiled")
+    for label, program, plugin, setup in (
+        ("lmp", "lmp", "phasecal.lammps", own_programs(executable("lmp")) + compiled),
+        ("phasecal", "phasecal", "phasecal.task", compiled),
+        ("jax-md", "python", "phasecal.jaxmd", compiled),
     ):
         try:
             orm.load_code(f"{label}@localhost")
@@ -111,7 +113,7 @@ def set_up_codes() -> list[str]:
             orm.InstalledCode(
                 label=label,
                 computer=computer,
-                filepath_executable=executable(label),
+                filepath_executable=executable(program),
                 default_calc_job_plugin=plugin,
                 prepend_text="export OMP_NUM_THREADS=1" + setup,
             ).store()
@@ -119,8 +121,13 @@ def set_up_codes() -> list[str]:
     return made
 
 
+def own_programs(path: str) -> str:
+    """Shell lines that put the programs beside one first on the path: the `mpirun` that LAMMPS was built with."""
+    return f'\nexport PATH={shlex.quote(str(Path(path).parent))}:"$PATH"'
+
+
 def keep_compiled(folder: Path) -> str:
-    """Shell lines that make JAX keep what it compiles in a folder: every calibration step needs the same functions."""
+    """Shell lines that make JAX keep what it compiles in a folder: runs of one model need the same functions."""
     return (
         f"\nexport JAX_COMPILATION_CACHE_DIR={shlex.quote(str(folder))}"
         "\nexport JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0"  # most take 0.2 s, but there are dozens

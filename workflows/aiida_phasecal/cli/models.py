@@ -110,7 +110,10 @@ def export(pk: int, output: Path, form: str, as_json: bool) -> None:
         raise InputError(f"-o {output}: the folder is not empty; name a new one")
     output.mkdir(parents=True, exist_ok=True)
     model = node.get_model()
-    commands = plugin_commands(model, output) if form == "artifact" else model.export_lammps(output)
+    if form == "artifact":
+        commands = plugin_commands(model, output, getattr(model, "dtype", "float32"))
+    else:
+        commands = model.export_lammps(output)
     snippet = output / "potential.in"
     snippet.write_text(f"# phasecal model {model.hash}\n" + "\n".join(commands) + "\n", encoding="utf8")
     model.save(output / "model.safetensors")

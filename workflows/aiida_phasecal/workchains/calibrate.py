@@ -9,7 +9,14 @@ from aiida_phasecal.advice import advice, parts_of, passed_on
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
-from aiida_phasecal.workchains.common import add_options_input, failure
+from aiida_phasecal.workchains.common import (
+    add_bulk_code_input,
+    add_lammps_input,
+    add_options_input,
+    failure,
+    handed_down,
+    sample_inputs,
+)
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
@@ -33,7 +40,8 @@ class CalibrateWorkChain(WorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.input("model", valid_type=ModelData, help="The model to calibrate.")
-        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
+        add_lammps_input(spec)
+        add_bulk_code_input(spec)
         spec.input("task_code", valid_type=orm.AbstractCode, help="The command `phasecal` on the computer.")
         spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
         add_options_input(spec)
@@ -127,12 +135,7 @@ class CalibrateWorkChain(WorkChain):
                 "method": target["method"],
             }
             children[f"anchor_{i}"] = self.submit(
-                TransitionWorkChain,
-                model=model,
-                code=self.inputs.code,
-                campaign=self.inputs.campaign,
-                state=orm.Dict(state),
-                options=self.inputs.options,
+                TransitionWorkChain, **handed_down(self, model=model, state=orm.Dict(state))
             )
         return ToContext(**children)
 
@@ -198,13 +201,7 @@ class CalibrateWorkChain(WorkChain):
                     self.ctx.campaign["seed"], "round", self.ctx.round, phase, temperature_k, pressure_gpa
                 ),
             )
-            children[f"sample_{i}"] = self.submit(
-                SampleWorkChain,
-                model=self.ctx.models[-1],
-                code=self.inputs.code,
-                task=orm.Dict(task),
-                options=self.inputs.options,
-            )
+            children[f"sample_{i}"] = self.submit(SampleWorkChain, **sample_inputs(self, task, self.ctx.models[-1]))
         return ToContext(**children)
 
     def inspect_samples(self):
@@ -304,15 +301,7 @@ class CalibrateWorkChain(WorkChain):
             return self.exit_codes.ERROR_NOT_CONVERGED.format(rounds=self.ctx.round, message=message)
         self.out("model", self.ctx.models[-1])
         self.out("estimate", self.ctx.result)
-        children = {
-            "verification": self.submit(
-                VerifyWorkChain,
-                model=self.ctx.models[-1],
-                code=self.inputs.code,
-                campaign=self.inputs.campaign,
-                options=self.inputs.options,
-            )
-        }
+        children = {"verification": self.submit(VerifyWorkChain, **handed_down(self, model=self.ctx.models[-1]))}
         for role, model in (("initial", self.ctx.models[0]), ("final", self.ctx.models[-1])):
             for phase in self.crystals():
                 task = bulk_task(
@@ -323,13 +312,7 @@ class CalibrateWorkChain(WorkChain):
                     timestep_fs=self.ctx.timestep_fs,
                     seed=derive_seed(self.ctx.campaign["seed"], "room temperature", role, phase),
                 )
-                children[f"room_{role}_{phase}"] = self.submit(
-                    SampleWorkChain,
-                    model=model,
-                    code=self.inputs.code,
-                    task=orm.Dict(task),
-                    options=self.inputs.options,
-                )
+                children[f"room_{role}_{phase}"] = self.submit(SampleWorkChain, **sample_inputs(self, task, model))
         return ToContext(**children)
 
     def crystals(self) -> list[str]:

@@ -8,7 +8,7 @@ from aiida.engine import ToContext, WorkChain, while_
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.workchains.analysis import analyse_coexistence
-from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs
+from aiida_phasecal.workchains.common import add_lammps_input, add_options_input, failure, md_inputs
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from phasecal.campaign.tasks import coexistence_tasks
 
@@ -29,7 +29,7 @@ class CoexistenceWorkChain(WorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.input("model", valid_type=ModelData, help="The potential.")
-        spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
+        add_lammps_input(spec)
         spec.input("parameters", valid_type=orm.Dict, help="See phasecal.campaign.tasks.coexistence_parameters.")
         add_options_input(spec)
         spec.outline(cls.setup, while_(cls.should_run_attempt)(cls.run_replicas, cls.inspect_replicas), cls.results)

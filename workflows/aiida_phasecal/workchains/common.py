@@ -33,10 +33,48 @@ def add_options_input(spec) -> None:
     )
 
 
+def add_lammps_input(spec) -> None:
+    """Declare the code of runs that only LAMMPS does: interfaces, switching, scaling."""
+    spec.input("code", valid_type=orm.AbstractCode, validator=validate_lammps, help="LAMMPS.")
+
+
+def validate_lammps(node: orm.AbstractCode, _) -> str | None:
+    """Return a sentence when a code is the jax-md engine."""
+    if not samples_with_jaxmd(node):
+        return None
+    return f"{node.full_label} is the jax-md engine, which samples bulk states only; this needs LAMMPS, such as lmp"
+
+
+def add_bulk_code_input(spec) -> None:
+    """Declare the code that samples bulk states, where that may be another than LAMMPS."""
+    spec.input(
+        "bulk_code",
+        valid_type=orm.AbstractCode,
+        required=False,
+        help="What samples bulk states: LAMMPS or the jax-md engine; `code` if not given.",
+    )
+
+
+def handed_down(chain, **others) -> dict:
+    """Inputs of a child that measures something: model, codes and options of the calling chain, unless given."""
+    names = ("model", "code", "bulk_code", "campaign", "options")
+    return {name: chain.inputs[name] for name in names if name in chain.inputs} | others
+
+
+def sample_inputs(chain, task: dict, model: ModelData | None = None) -> dict:
+    """Inputs of a bulk sample for a task, with code and options of the calling chain, and its model unless given."""
+    return {
+        "model": chain.inputs.model if model is None else model,
+        "code": chain.inputs.get("bulk_code", chain.inputs.code),
+        "task": orm.Dict(task),
+        "options": chain.inputs.options,
+    }
+
+
 def add_measurement_inputs(spec) -> None:
     """Declare what every chain that measures something of a campaign's model takes."""
     spec.input("model", valid_type=ModelData, help="The potential.")
-    spec.input("code", valid_type=orm.AbstractCode, help="LAMMPS.")
+    add_lammps_input(spec)
     spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
     add_options_input(spec)
 

@@ -7,7 +7,13 @@ from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
 from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
-from aiida_phasecal.workchains.common import add_measurement_inputs, failure
+from aiida_phasecal.workchains.common import (
+    add_bulk_code_input,
+    add_measurement_inputs,
+    failure,
+    handed_down,
+    sample_inputs,
+)
 from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
@@ -70,6 +76,7 @@ class PhaseDiagramWorkChain(WorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         add_measurement_inputs(spec)
+        add_bulk_code_input(spec)
         spec.outline(
             cls.setup, while_(cls.should_go_on)(cls.run_next, cls.inspect_anchors, cls.inspect_samples), cls.results
         )
@@ -127,7 +134,7 @@ class PhaseDiagramWorkChain(WorkChain):
         where = {"phases": state["phases"], "pressure_gpa": state["pressure_gpa"], "guess_k": state["temperature_k"]}
         where |= {"stages": list(BoundaryPointsWorkChain.STAGES), "label": self.label(state)}
         where |= {"method": self.ctx.walks[boundary]["method"]}
-        inputs = {"campaign": self.inputs.campaign, "state": orm.Dict(where), **self.common()}
+        inputs = handed_down(self, state=orm.Dict(where))
         return {f"anchor_{boundary}": self.submit(TransitionWorkChain, **inputs)}
 
     def run_samples(self, boundary: int, state: dict) -> dict:
@@ -142,17 +149,13 @@ class PhaseDiagramWorkChain(WorkChain):
                 timestep_fs=self.ctx.timestep_fs,
                 seed=derive_seed(self.ctx.campaign["seed"], self.label(state), "bulk", phase),
             )
-            children[f"{role}_{boundary}"] = self.submit(SampleWorkChain, task=orm.Dict(task), **self.common())
+            children[f"{role}_{boundary}"] = self.submit(SampleWorkChain, **sample_inputs(self, task))
         return children
 
     def label(self, state: dict) -> str:
         """Return what the seeds of all runs at one state are made from."""
         purpose = f"diagram:{self.inputs.model.model_hash[:12]}"
         return state_label(purpose, state["phases"], state["pressure_gpa"])
-
-    def common(self) -> dict:
-        """Return the inputs of every child."""
-        return {name: self.inputs[name] for name in ("model", "code", "options")}
 
     def inspect_anchors(self):
         """Keep the transitions."""

@@ -7,7 +7,7 @@ from aiida.engine import ToContext, WorkChain, calcfunction
 
 from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
-from aiida_phasecal.workchains.common import add_measurement_inputs, failure
+from aiida_phasecal.workchains.common import add_bulk_code_input, add_measurement_inputs, failure, handed_down
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from phasecal.calibration.targets import states_of
 from phasecal.campaign.tasks import state_label
@@ -37,6 +37,7 @@ class BoundaryPointsWorkChain(WorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         add_measurement_inputs(spec)
+        add_bulk_code_input(spec)
         spec.outline(cls.run_transitions, cls.inspect_transitions)
         spec.output("phase_diagram", valid_type=PhaseDiagramData, help="Boundary points, with intervals.")
         spec.output_namespace("transitions", valid_type=orm.Dict, help="T ± σ, ΔH, ΔS, ΔV per state: `state_0`, …")
@@ -59,8 +60,7 @@ class BoundaryPointsWorkChain(WorkChain):
         for i, state in enumerate(self.ctx.states):
             label = state_label(self.purpose(), state["phases"], state["pressure_gpa"])
             where = orm.Dict({**state, "stages": list(self.STAGES), "label": label})
-            inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
-            children[f"state_{i}"] = self.submit(TransitionWorkChain, state=where, **inputs)
+            children[f"state_{i}"] = self.submit(TransitionWorkChain, **handed_down(self, state=where))
         return ToContext(**children)
 
     def inspect_transitions(self):

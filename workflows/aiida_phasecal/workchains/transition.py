@@ -9,7 +9,7 @@ from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains.analysis import collect_transition
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
-from aiida_phasecal.workchains.common import add_measurement_inputs, failure
+from aiida_phasecal.workchains.common import add_bulk_code_input, add_measurement_inputs, failure, sample_inputs
 from aiida_phasecal.workchains.crossing import CrossingWorkChain
 from aiida_phasecal.workchains.pinning import PinningWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
@@ -35,6 +35,7 @@ class TransitionWorkChain(WorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         add_measurement_inputs(spec)
+        add_bulk_code_input(spec)
         spec.input(
             "state",
             valid_type=orm.Dict,
@@ -132,8 +133,7 @@ class TransitionWorkChain(WorkChain):
                 timestep_fs=self.ctx.timestep_fs,
                 seed=derive_seed(campaign["seed"], state["label"], "bulk", phase),
             )
-            inputs = {name: self.inputs[name] for name in ("model", "code", "options")}
-            children[role] = self.submit(SampleWorkChain, task=orm.Dict(task), **inputs)
+            children[role] = self.submit(SampleWorkChain, **sample_inputs(self, task))
         return ToContext(**children)
 
     def inspect_bulk(self):

