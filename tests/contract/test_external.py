@@ -16,6 +16,7 @@ from phasecal.engines.lammps import model_prologue, read_output, run_lammps, scr
 from phasecal.engines.lammps.commands import ARTIFACT_FILE
 from phasecal.errors import EngineError
 from phasecal.potentials.artifact import plugin_commands
+from phasecal.potentials.base import Model
 from phasecal.potentials.eam import EamModel
 
 BIN = Path(sys.executable).parent
@@ -62,11 +63,11 @@ def alloy(scale: float = 1.0) -> JaxAlloy:
     return model.with_theta(scale * np.linspace(-0.02, 0.02, model.theta.size))
 
 
-def sampled(folder: Path, model: JaxAlloy):
+def sampled(folder: Path, model: Model, task: dict = TASK):
     folder.mkdir()
-    write_inputs(folder, TASK, model)
+    write_inputs(folder, task, model)
     run_lammps(folder, "bulk")
-    return read_output(folder, TASK, model.hash, model.elements)
+    return read_output(folder, task, model.hash, model.elements)
 
 
 @pytest.fixture
@@ -95,6 +96,19 @@ def test_runs_are_those_of_the_plugin_and_go_on_after_an_interruption(tmp_path, 
     run_lammps(tmp_path / "external", "bulk")
     output = read_output(tmp_path / "external", longer, "", ("Cu", "Al"))
     assert (output.finished, output.steps_done) == (True, 90)
+
+
+def test_messages_find_their_atoms_without_a_compiler_too(tmp_path, plugin_toolchain, monkeypatch, tiny_networks):
+    model = tiny_networks.model("nequix", tmp_path / "tiny.nqx")
+    crystal = {"prototype": "B2", "elements": ["Ti", "Al"], "a": 3.0}
+    short = TASK | {"structure": crystal, "temperature_k": 300.0, "equilibration_steps": 5, "production_steps": 10}
+    short |= {"n_atoms": 54, "sample_every": 5, "thermo_every": 5}
+    through = sampled(tmp_path / "plugin", model, short)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    without = sampled(tmp_path / "external", model, short)
+    assert np.ptp(through.thermo["pe"]) > 1e-3
+    assert without.thermo["pe"] == pytest.approx(through.thermo["pe"], abs=1e-7)
+    assert without.sample.positions == pytest.approx(through.sample.positions, abs=1e-6)
 
 
 def test_a_job_without_a_compiler_does_it_before_lammps_would_start(tmp_path, no_compiler):

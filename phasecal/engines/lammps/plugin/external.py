@@ -137,17 +137,17 @@ class Force:
         width = int(counts.max(initial=0))
         if self.batch is None or width > self.batch[2].shape[1]:
             self.batch = self.session.grow(n_atoms, width)
-        all_vectors, species, neighbor_species = self.batch
-        all_vectors[...] = PADDING * cutoff
-        all_vectors[i, place] = vectors
-        species[:n_atoms] = kinds[:n_atoms]
-        neighbor_species[i, place] = kinds[j]
-        energies, slopes = self.session.evaluate()
-
-        g = slopes[i, place].astype(np.float64)
         owner = np.empty(tags[:n_atoms].max() + 1, dtype=np.intp)
         owner[tags[:n_atoms]] = np.arange(n_atoms)
         of_j = owner[tags[j]]
+        all_vectors, species, neighbors = self.batch
+        all_vectors[...] = PADDING * cutoff
+        all_vectors[i, place] = vectors
+        species[:n_atoms] = kinds[:n_atoms]
+        neighbors[i, place] = of_j if self.session.passes_messages else kinds[j]
+        energies, slopes = self.session.evaluate()
+
+        g = slopes[i, place].astype(np.float64)
         forces = [np.bincount(i, g[:, a], n_atoms) - np.bincount(of_j, g[:, a], n_atoms) for a in range(3)]
         virial = -(vectors.T @ g)
         engine.fix_external_set_energy_global(FIX, float(np.sum(energies[:n_atoms], dtype=np.float64)))
