@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import WorkChain
+from aiida.plugins import WorkflowFactory
 
 from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.calculations.task import TaskCalculation
-from aiida_phasecal.workchains.calibrate import CalibrateWorkChain
-from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain
-from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
+from aiida_phasecal.query import TASKS as ENTRY_POINTS
+from aiida_phasecal.query import place_of, state_from
 from aiida_phasecal.workchains.transition import TransitionWorkChain
-from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.reduced import is_reduced, reduced
 from phasecal.errors import InputError
 
-TASKS: dict[str, type[WorkChain]] = {
-    "calibrate": CalibrateWorkChain,
-    "transition": BoundaryPointsWorkChain,
-    "phase-diagram": PhaseDiagramWorkChain,
-    "verify": VerifyWorkChain,
-}
+TASKS: dict[str, type[WorkChain]] = {task: WorkflowFactory(name) for task, name in ENTRY_POINTS.items()}
 """Tasks that `phasecal launch` knows, and the work chain that does each."""
 
 
@@ -51,9 +43,7 @@ def task_of(node: orm.WorkChainNode) -> str:
 
 def state_of(node: orm.WorkChainNode) -> str:
     """Return `finished`, `failed` or `running`; a killed or excepted process counts as failed."""
-    if not node.is_terminated:
-        return "running"
-    return "finished" if node.is_finished_ok else "failed"
+    return state_from(node.process_state and node.process_state.value, node.exit_status)
 
 
 def children_of(node: orm.WorkChainNode, process_class: type) -> list[orm.ProcessNode]:
@@ -84,11 +74,6 @@ def cost_of(node: orm.WorkChainNode) -> dict:
             atom_steps += job.outputs.results["steps_done"] * job.outputs.results["n_atoms"]
     wall = (node.mtime - node.ctime).total_seconds()
     return {"atom_steps": int(atom_steps), "wall_s": round(wall, 1), "rounds": len(rounds_of(node))}
-
-
-def place_of(transition: Mapping) -> tuple[tuple[str, ...], float]:
-    """Phases and pressure of a transition or target: what tells the boundaries of a campaign apart."""
-    return tuple(transition["phases"]), transition["pressure_gpa"]
 
 
 def point(transition: dict, pk: int) -> dict:
