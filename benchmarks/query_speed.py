@@ -186,6 +186,8 @@ def fill(n_nodes: int) -> None:
         name: w.node("data.core.code.installed.InstalledCode.", {"filepath_executable": f"/opt/{name}"}, label=name)
         for name in ("lmp", "phasecal")
     }
+    for row in w.nodes:
+        row["dbcomputer_id"] = w.computer
     n_campaigns = max(1, n_nodes // NODES_PER_CAMPAIGN)
     for index in range(n_campaigns):
         calibration(w, index, n_nodes // n_campaigns, codes)

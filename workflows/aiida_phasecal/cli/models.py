@@ -110,6 +110,24 @@ def export(model: str, output: Path, form: str, as_json: bool) -> None:
 
 
 @models.command()
+@click.argument("a")
+@click.argument("b")
+@json_option
+@with_profile
+def diff(a: str, b: str, as_json: bool) -> None:
+    """Compare models A and B: parameters, functions, boundaries, forces on the same frames."""
+    from aiida_phasecal.cli.difference import print_difference
+    from aiida_phasecal.difference import difference
+    from aiida_phasecal.query import load_model_node
+
+    found = difference(load_model_node(a), load_model_node(b))
+    if as_json:
+        echo_json(found)
+    else:
+        print_difference(found)
+
+
+@models.command()
 @click.argument("node")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Draw it too: lineage.svg and .png here."
