@@ -44,7 +44,7 @@ def draw_lineage(data: dict[str, Any]) -> Drawing:
         data = reduced(data, rename=False)
     rows = [(_model(model), style.AFTER, _made_by(data, i, units)) for i, model in enumerate(data["models"])]
     if data["point"]:
-        rows.append((["boundary point", f"PK {data['point']['pk']}"], style.REJECTED, _measured(data, units)))
+        rows.append((["boundary point", f"PK {data['point']['pk']}"], style.INK, _measured(data, units)))
     with style.styled():
         figure, axes = style.new_figure(ROW * len(rows) + 0.1)
         axes.set_xlim(0, style.WIDTH)
@@ -91,10 +91,10 @@ def _made_by(data: dict[str, Any], index: int, units: tuple[str, str]) -> list[s
     words = [
         f"step {index} (PK {entry['pk']}), the model before it: "
         + "; ".join(_place(estimate, units) for estimate in entry["estimates"]),
-        f"{len(entry['samples'])} samples: {', '.join(f'{n} {phase}' for phase, n in counts.items())}",
+        f"samples: {', '.join(f'{n} {phase}' for phase, n in counts.items())}",
     ]
     measured = [f"{_place(anchor, units)} ({anchor['method']})" for anchor in entry["anchors"]]
-    words += [f"{len(measured)} anchors, the newest {measured[-1]}"] if measured else []
+    words += [f"anchors: {len(measured)}, the newest {measured[-1]}"] if measured else []
     return [style.short(line, 90) for line in words[:LINES]]
 
 

@@ -270,7 +270,13 @@ def frames(model: EamModel, phase: str, temperature_k: float, pressure_gpa: floa
 
 
 @pytest.fixture(scope="module")
-def recorder(aiida_profile) -> Recorder:
+def storage(aiida_profile):
+    """The profile that records are written to; a module may put another one in its place."""
+    return aiida_profile
+
+
+@pytest.fixture(scope="module")
+def recorder(storage) -> Recorder:
     """Writes records."""
     return Recorder()
 
