@@ -67,8 +67,8 @@ def _row(axes: Axes, top: float, row: tuple[list[str], str, list[str]], *, last:
     axes.text(left + width / 2, middle, "\n".join(name), ha="center", va="center", fontsize=8)
     axes.text(left + width + 0.12, middle, "\n".join(words), va="center", fontsize=7, linespacing=1.25)
     if not last:
-        ends = {"xy": (left + width / 2, top - ROW), "xytext": (left + width / 2, top - height)}
-        axes.annotate("", **ends, arrowprops={"arrowstyle": "-|>", "color": style.INK, "lw": 0.8})
+        x, arrow = left + width / 2, {"arrowstyle": "-|>", "color": style.INK, "lw": 0.8}
+        axes.annotate("", xy=(x, top - ROW), xytext=(x, top - height), arrowprops=arrow)
 
 
 def _model(model: dict[str, Any]) -> list[str]:

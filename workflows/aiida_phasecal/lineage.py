@@ -147,7 +147,7 @@ def model_behind(node: orm.Dict, runs: Iterable[int]) -> ModelData:
 
 def ancestors(model: ModelData) -> tuple[list[ModelData], list[int]]:
     """A model and those it was made from, oldest first, and the PKs of the calibration steps between them."""
-    versions, steps = [model], []
+    versions, steps = [model], list[int]()
     while True:
         builder = orm.QueryBuilder().append(ModelData, filters={"id": versions[0].pk}, tag="model")
         builder.append(
@@ -255,7 +255,7 @@ def describe_codes(jobs: list[dict]) -> list[dict]:
     for pk in sorted({job["code"] for job in jobs if job["code"] is not None}):
         code = orm.load_node(pk)
         ran = [job["pk"] for job in jobs if job["code"] == pk]
-        engines = {engine_version(job) for job in (ran[0], ran[-1])} - {None}
+        engines = {version for job in (ran[0], ran[-1]) if (version := engine_version(job)) is not None}
         executable = code.base.attributes.get("filepath_executable", None)
         entry = {"pk": pk, "label": code.full_label, "executable": executable, "engine": sorted(engines)}
         entries.append({**entry, "jobs": len(ran)})

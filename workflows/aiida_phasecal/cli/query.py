@@ -57,8 +57,8 @@ def query(as_json: bool, since: datetime | None, until: datetime | None, **filte
     """
     from aiida_phasecal.query import Selection, campaigns_with_points
 
-    times = {"since": since and since.astimezone(), "until": until and until.astimezone()}
-    found = campaigns_with_points(Selection(**times, **filters))
+    wanted = Selection(since=since and since.astimezone(), until=until and until.astimezone(), **filters)
+    found = campaigns_with_points(wanted)
     if as_json:
         echo_json([reduced(entry) if is_reduced(entry) else entry for entry in found])
         return
