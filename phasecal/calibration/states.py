@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from phasecal.calibration.schema import CalibrationStepTask, SampleFile
 from phasecal.calibration.uncertain import Uncertain
+from phasecal.difftre.comparison import structure
 from phasecal.errors import ConvergenceError, DataError, InputError
 from phasecal.freeenergy.overlap import subsample
 from phasecal.freeenergy.phase_mbar import PhaseSample
@@ -152,7 +153,7 @@ class Library:
         if not models[0].parameter_names:
             raise InputError(f"{task.models[0]} has no parameters to calibrate; train some of its functions")
         for name, model in zip(task.models, models, strict=True):
-            if _structure(model) != _structure(models[0]):
+            if structure(model) != structure(models[0]):
                 raise DataError(f"{name} differs from {task.models[0]} in more than its parameters")
         return cls(models, tuple(_load_source(folder, entry, models) for entry in task.samples))
 
@@ -265,12 +266,6 @@ def _load_source(folder: Path, entry: SampleFile, models: tuple[Model, ...]) -> 
         few = _take(sample, np.arange(min(_CHECKED_FRAMES, sample.n_frames)))
         check_energies(source, few.energies, energies(model, frames_from_sample(few, model.cutoff)))
     return source
-
-
-def _structure(model: Model) -> tuple[object, ...]:
-    """Return what all models of one calibration share: everything but the parameters."""
-    arrays = {name: array.tobytes() for name, array in model.arrays().items() if name != "theta"}
-    return model.family, model.config, model.parameter_names, arrays
 
 
 def _take(sample: Sample, frames: NDArray[np.int64]) -> Sample:

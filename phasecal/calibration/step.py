@@ -23,19 +23,17 @@ from phasecal.calibration.schema import CalibrationStepTask, StepSettings, read_
 from phasecal.calibration.states import Library, State
 from phasecal.calibration.stop import is_converged
 from phasecal.calibration.uncertain import covariance
+from phasecal.difftre import comparison
 from phasecal.difftre.problem import PhaseState, Problem, SoftValue, Step, Target
 from phasecal.difftre.steps import Adam, GaussNewton, StepMethod
 from phasecal.freeenergy.carry import clapeyron_slope
-from phasecal.potentials.base import Frames, Model, force_jacobian_metric, forces
+from phasecal.potentials.base import Frames, Model, force_jacobian_metric
 from phasecal.potentials.prepared import Prepared, prepare
 
 MODEL_FILE = "next_model.safetensors"
 
 PRIOR_RELATIVE = 0.1
 """How far from experiment, relative to T, the boundary of an uncalibrated model may be expected (one σ)."""
-
-_METRIC_FRAMES = 4
-"""Frames of each phase from which the force metric and the change of the forces are computed."""
 
 FloatArray = NDArray[np.float64]
 
@@ -82,7 +80,7 @@ def run(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
             "theta_change_norm": float(np.linalg.norm(step.theta - model.theta)),
         },
         "protected": [] if protection is None else protection.report(step.theta),
-        "force_rms_change_ev_a": _force_change(library.models[0], following, _few(joined)),
+        "force_rms_change_ev_a": comparison.rms_force_change(library.models[0], following, _few(joined)),
         "cold": {} if protection is None else _cold(protection, library.models[0], model, following),
     }
 
@@ -165,19 +163,8 @@ def _force_metric(model: Model, few: Sequence[Frames]) -> FloatArray:
 
 
 def _few(joined: Mapping[State, JoinedStates]) -> list[Frames]:
-    """Return a few frames of each state of the current model, spread over the run."""
-    few = []
-    for states in joined.values():
-        frames = states.frames
-        chosen = np.unique(np.linspace(0, frames.n_frames - 1, _METRIC_FRAMES).astype(int))
-        few.append(frames.take(chosen))
-    return few
-
-
-def _force_change(before: Model, after: Model, batches: Sequence[Frames]) -> float:
-    """Return the root mean square change of a force component, eV/Å, mean over phases."""
-    changes = [forces(after, frames) - forces(before, frames) for frames in batches]
-    return math.sqrt(float(np.mean([np.mean(np.square(change)) for change in changes])))
+    """Return a few frames of each state of the current model."""
+    return [comparison.few(states.frames) for states in joined.values()]
 
 
 def _cold(protection: ColdProtection, original: Model, current: Model, following: Model) -> dict[str, Any]:

@@ -5,20 +5,13 @@ from __future__ import annotations
 import click
 
 from phasecal import __version__
-from phasecal.cli.fit import fit
 from phasecal.cli.group import PluginGroup
-from phasecal.cli.label import label
-from phasecal.cli.run import run
-from phasecal.cli.validate import validate
+
+COMMANDS = {name: f"phasecal.cli.{name}:{name}" for name in ("fit", "label", "run", "validate")}
+"""Where the commands of the science are."""
 
 
-@click.group(cls=PluginGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=PluginGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="phasecal")
 def main() -> None:
     """Calibrate interatomic potentials so that their phase boundaries meet experiment."""
-
-
-main.add_command(fit)
-main.add_command(label)
-main.add_command(run)
-main.add_command(validate)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -22,7 +24,27 @@ EXIT_BROKEN_PIPE = 141
 
 
 class CommandGroup(click.Group):
-    """A group whose commands may raise a `PhasecalError`: the user sees its message only."""
+    """A group whose commands may raise a `PhasecalError`: the user sees its message only.
+
+    Attributes:
+        lazy: Commands that are imported only when they are used, as ``module:attribute``: a query of the database must
+            not wait for JAX.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, imported or not."""
+        return sorted({*super().list_commands(ctx), *self.lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, importing it the first time."""
+        if cmd_name in self.lazy and cmd_name not in self.commands:
+            module, name = self.lazy[cmd_name].split(":")
+            self.add_command(getattr(importlib.import_module(module), name), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error becomes a line on stderr and an exit code, never a traceback."""

@@ -12,9 +12,9 @@ from aiida.storage.sqlite_temp import SqliteTempBackend
 from aiida.storage.sqlite_zip.backend import SqliteZipBackend
 from aiida.tools.archive import import_archive
 from aiida_phasecal.archive import README, compression, contents_of, write_archive
-from aiida_phasecal.cli.query import list_campaigns
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.data.sample import SampleData
+from aiida_phasecal.query import campaigns
 from aiida_phasecal.record import load_campaign_node, summarise
 from aiida_phasecal.reporting import diagram_data
 from plumpy import ProcessState
@@ -115,7 +115,7 @@ def test_another_database_gives_the_same_numbers(campaign, tmp_path):
         orm.Int(1).store()
         import_archive(path)
         assert numbers(load_campaign_node(uuid)) == expected
-        assert [entry["title"] for entry in list_campaigns()] == ["melting line"]
+        assert [entry["title"] for entry in campaigns()] == ["melting line"]
     with profile_context(SqliteZipBackend.create_profile(path), allow_switch=True):  # as it is
         assert numbers(load_campaign_node(uuid)) == expected
 

@@ -8,26 +8,20 @@ from datetime import UTC, datetime
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import WorkChain
+from aiida.plugins import WorkflowFactory
 
 from aiida_phasecal.advice import parts_of
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.failures import failure_path
+from aiida_phasecal.query import TASKS as ENTRY_POINTS
+from aiida_phasecal.query import place_of, state_from
 from aiida_phasecal.tree import Process, dicts_of, process_tree
-from aiida_phasecal.workchains.calibrate import CalibrateWorkChain
-from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain
-from aiida_phasecal.workchains.points import BoundaryPointsWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
-from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.reduced import is_reduced, reduced
 from phasecal.errors import InputError
 
-TASKS: dict[str, type[WorkChain]] = {
-    "calibrate": CalibrateWorkChain,
-    "transition": BoundaryPointsWorkChain,
-    "phase-diagram": PhaseDiagramWorkChain,
-    "verify": VerifyWorkChain,
-}
+TASKS: dict[str, type[WorkChain]] = {task: WorkflowFactory(name) for task, name in ENTRY_POINTS.items()}
 """Tasks that `phasecal launch` knows, and the work chain that does each."""
 
 
@@ -53,9 +47,7 @@ def task_of(node: orm.WorkChainNode) -> str:
 
 def state_of(node: orm.WorkChainNode) -> str:
     """Return `finished`, `failed` or `running`; a killed or excepted process counts as failed."""
-    if not node.is_terminated:
-        return "running"
-    return "finished" if node.is_finished_ok else "failed"
+    return state_from(node.process_state and node.process_state.value, node.exit_status)
 
 
 def children_of(node: orm.WorkChainNode, process_class: type) -> list[orm.ProcessNode]:
@@ -87,11 +79,6 @@ def cost_of(node: orm.WorkChainNode, tree: Mapping[int, Process]) -> dict:
     results = dicts_of((process.pk for process in tree.values() if process.is_job), "results", inputs=False)
     atom_steps = sum(result["steps_done"] * result["n_atoms"] for result in results.values())
     return {"atom_steps": int(atom_steps), "wall_s": wall_s(node), "rounds": len(rounds_of(node))}
-
-
-def place_of(transition: Mapping) -> tuple[tuple[str, ...], float]:
-    """Phases and pressure of a transition or target: what tells the boundaries of a campaign apart."""
-    return tuple(transition["phases"]), transition["pressure_gpa"]
 
 
 def point(transition: dict, pk: int) -> dict:

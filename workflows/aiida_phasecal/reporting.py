@@ -7,7 +7,8 @@ from importlib.metadata import version
 import numpy as np
 from aiida import orm
 
-from aiida_phasecal.record import anchors_of, children_of, current_model, place_of, rounds_of, summarise, task_of
+from aiida_phasecal.query import place_of
+from aiida_phasecal.record import anchors_of, children_of, current_model, rounds_of, summarise, task_of
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain

@@ -8,6 +8,7 @@ from aiida.engine import submit
 
 from aiida_phasecal.calculations.base import slot_folder, slot_prepend_text
 from aiida_phasecal.data.model import ModelData
+from aiida_phasecal.query import load_model_node
 from aiida_phasecal.record import TASKS
 from phasecal.campaign.model import build_model
 from phasecal.campaign.schema import Campaign
@@ -65,21 +66,6 @@ def load_code(name: str, computer: str) -> orm.AbstractCode:
             f"resources.computer: there is no code {name}@{computer} in this profile; `phasecal init` makes those of "
             "localhost, `verdi code create core.code.installed` those of another computer"
         ) from error
-
-
-def load_model_node(pk: int) -> ModelData:
-    """Return a model node.
-
-    Raises:
-        InputError: The node does not exist or is not a model.
-    """
-    try:
-        node = orm.load_node(pk)
-    except NotExistent as error:
-        raise InputError(f"no node {pk} in this profile; `phasecal models list` lists the models") from error
-    if not isinstance(node, ModelData):
-        raise InputError(f"node {pk} is not a model; `phasecal models list` lists the models")
-    return node
 
 
 def find_or_store(campaign: Campaign) -> ModelData:

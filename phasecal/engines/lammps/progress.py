@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phasecal.engines.lammps.inputs import LOG_FILE
+from phasecal.engines.lammps.commands import LOG_FILE
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.task import MdTask
 

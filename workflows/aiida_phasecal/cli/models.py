@@ -13,18 +13,7 @@ from phasecal.errors import InputError
 
 @click.group()
 def models() -> None:
-    """Model versions: list, show, export."""
-
-
-def describe(node) -> dict:
-    """Plain facts of a model node."""
-    return {"pk": node.pk, "label": node.label, "created": node.ctime.isoformat(timespec="seconds"), **facts_of(node)}
-
-
-def facts_of(node) -> dict:
-    """Attributes of a model node that matter to a reader."""
-    keys = ("family", "elements", "n_parameters", "hash", "parent", "round")
-    return {key: node.base.attributes.get(key) for key in keys}
+    """Model versions: list, show, compare, trace back, export. MODEL is a PK, a UUID, or the beginning of a hash."""
 
 
 @models.command("list")
@@ -32,13 +21,9 @@ def facts_of(node) -> dict:
 @with_profile
 def list_models(as_json: bool) -> None:
     """List all model versions, oldest first."""
-    from aiida import orm
+    from aiida_phasecal.query import models as all_models
 
-    from aiida_phasecal.data.model import ModelData
-
-    builder = orm.QueryBuilder().append(ModelData, tag="model")
-    builder.order_by({"model": {"id": "asc"}})
-    found = [describe(node) for node in builder.all(flat=True)]
+    found = all_models()
     if as_json:
         echo_json(found)
         return
@@ -58,19 +43,19 @@ def list_models(as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("pk", type=int)
+@click.argument("model")
 @json_option
 @with_profile
-def show(pk: int, as_json: bool) -> None:
+def show(model: str, as_json: bool) -> None:
     """Show one model version with its parameters."""
-    from aiida_phasecal.submit import load_model_node
+    from aiida_phasecal.query import describe_model, load_model_node
 
-    node = load_model_node(pk)
-    model = node.get_model()
+    node = load_model_node(model)
+    potential = node.get_model()
     entry = {
-        **describe(node),
-        "cutoff_a": model.cutoff,
-        "parameters": dict(zip(model.parameter_names, model.theta.tolist(), strict=True)),
+        **describe_model(node),
+        "cutoff_a": potential.cutoff,
+        "parameters": dict(zip(potential.parameter_names, potential.theta.tolist(), strict=True)),
     }
     if as_json:
         echo_json(entry)
@@ -85,7 +70,7 @@ def show(pk: int, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("pk", type=int)
+@click.argument("model")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to."
 )
@@ -99,24 +84,23 @@ def show(pk: int, as_json: bool) -> None:
 )
 @json_option
 @with_profile
-def export(pk: int, output: Path, form: str, as_json: bool) -> None:
+def export(model: str, output: Path, form: str, as_json: bool) -> None:
     """Write a model for LAMMPS (potential file and `pair_style` snippet) and as safetensors."""
-    from aiida_phasecal.submit import load_model_node
+    from aiida_phasecal.query import load_model_node
     from phasecal.engines.lammps import ARTIFACT_FILE
     from phasecal.potentials.artifact import plugin_commands
 
-    node = load_model_node(pk)
+    potential = load_model_node(model).get_model()
     if output.exists() and any(output.iterdir()):
         raise InputError(f"-o {output}: the folder is not empty; name a new one")
     output.mkdir(parents=True, exist_ok=True)
-    model = node.get_model()
     if form == "artifact":
-        commands = plugin_commands(model, output, getattr(model, "dtype", "float32"))
+        commands = plugin_commands(potential, output, getattr(potential, "dtype", "float32"))
     else:
-        commands = model.export_lammps(output)
+        commands = potential.export_lammps(output)
     snippet = output / "potential.in"
-    snippet.write_text(f"# phasecal model {model.hash}\n" + "\n".join(commands) + "\n", encoding="utf8")
-    model.save(output / "model.safetensors")
+    snippet.write_text(f"# phasecal model {potential.hash}\n" + "\n".join(commands) + "\n", encoding="utf8")
+    potential.save(output / "model.safetensors")
     files = sorted(path.name for path in output.iterdir())
     if as_json:
         echo_json({"folder": str(output), "files": files, "commands": commands})
@@ -126,3 +110,45 @@ def export(pk: int, output: Path, form: str, as_json: bool) -> None:
         click.echo(f"  {command}")
     if ARTIFACT_FILE in files:
         click.echo(f"The plugin comes from the Python beside LAMMPS: python -m phasecal.engines.lammps.plugin {output}")
+
+
+@models.command()
+@click.argument("a")
+@click.argument("b")
+@json_option
+@with_profile
+def diff(a: str, b: str, as_json: bool) -> None:
+    """Compare models A and B: parameters, functions, boundaries, forces on the same frames."""
+    from aiida_phasecal.cli.difference import print_difference
+    from aiida_phasecal.difference import difference
+    from aiida_phasecal.query import load_model_node
+
+    found = difference(load_model_node(a), load_model_node(b))
+    if as_json:
+        echo_json(found)
+    else:
+        print_difference(found)
+
+
+@models.command()
+@click.argument("node")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Draw it too: lineage.svg and .png here."
+)
+@json_option
+@with_profile
+def lineage(node: str, output: Path | None, as_json: bool) -> None:
+    """Trace NODE, a boundary point (its PK in `phasecal show` or `query`) or a model, back to files and experiment."""
+    from aiida_phasecal.cli.lineage import tree_of
+    from aiida_phasecal.lineage import in_units_of_campaign
+    from aiida_phasecal.lineage import lineage as trace
+
+    data = trace(node)
+    if output is not None:
+        from phasecal.report.lineage import write_lineage
+
+        write_lineage(data, output)
+    if as_json:
+        echo_json(in_units_of_campaign(data))
+    else:
+        console.print(tree_of(data), soft_wrap=True)

@@ -62,15 +62,17 @@ def print_summary(summary: dict) -> None:
 @with_profile
 def status(pk: str | None, watch: bool, as_json: bool) -> None:
     """Show where a campaign stands, what waits and why. Without PK: all campaigns."""
+    if pk is None:
+        from aiida_phasecal.cli.query import print_campaigns
+        from aiida_phasecal.query import campaigns
+
+        found = campaigns()
+        echo_json(found) if as_json else print_campaigns(found)
+        return
     from aiida_phasecal.cli.progress import follow, render
-    from aiida_phasecal.cli.query import list_campaigns, print_campaigns
     from aiida_phasecal.record import load_campaign_node, presented
     from aiida_phasecal.status import progress_of
 
-    if pk is None:
-        campaigns = list_campaigns()
-        echo_json(campaigns) if as_json else print_campaigns(campaigns)
-        return
     node = load_campaign_node(pk)
     if watch and not as_json:
         follow(node)

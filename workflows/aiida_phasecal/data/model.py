@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiida import orm
 
-from phasecal.potentials.base import Model, load_model
+if TYPE_CHECKING:
+    from phasecal.potentials.base import Model
 
 
 class ModelData(orm.SinglefileData):
@@ -39,6 +41,8 @@ class ModelData(orm.SinglefileData):
 
     def get_model(self) -> Model:
         """Return the model, ready to evaluate or export."""
+        from phasecal.potentials.base import load_model
+
         with self.as_path() as path:
             return load_model(path)
 
