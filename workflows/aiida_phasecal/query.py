@@ -4,7 +4,7 @@
     >>> boundary_points(Selection(elements=("Cu",), boundary="fcc-liquid", difference=(0, 5), role="verification"))
 
 Every function asks the database for the few columns it needs, in a number of queries that does not depend on how much
-is stored, and never loads nodes one by one: on SQLite and PostgreSQL alike, 10⁵ nodes answer in well under a second.
+is stored, and never loads nodes one by one (docs/results/query-speed.md).
 Nothing here imports the processes of the plugin (and with them JAX); they are named by their entry points.
 """
 
