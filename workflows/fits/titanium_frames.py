@@ -2,7 +2,7 @@
 
 Usage: python workflows/fits/titanium_frames.py FOLDER         (writes FOLDER/hennig.extxyz; ten minutes of two cores)
 
-Crystals, liquids and boxes with both, over the temperatures and pressures that the campaign titanium-mlip.yaml reaches.
+Crystals, liquids and boxes with both, over the temperatures and pressures that a campaign from 0 to 5 GPa reaches.
 """
 
 from __future__ import annotations
