@@ -274,9 +274,12 @@ def frames(model: EamModel, phase: str, temperature_k: float, pressure_gpa: floa
 
 
 @pytest.fixture(scope="module")
-def storage(aiida_profile):
-    """The profile that records are written to; a module may put another one in its place."""
-    return aiida_profile
+def storage(aiida_config, aiida_profile, aiida_profile_factory):
+    """A profile for records of their own, which other tests neither see nor add to."""
+    with aiida_profile_factory(aiida_config) as profile:
+        yield profile
+    aiida_config.set_default_profile(aiida_profile.name, overwrite=True)
+    aiida_config.store()
 
 
 @pytest.fixture(scope="module")

@@ -76,9 +76,9 @@ def campaign(model_node, make_sample):
 
 
 def test_the_ratio_estimator_tells_its_error():
-    assert compression([]) == (0.0, 0.0)
-    assert compression([(100, 50)] * 9) == (0.5, 0.0)
-    ratio, sigma = compression([(100, 40), (100, 60)] * 8)
+    assert compression([], 0.25) == (0.0, 0.0)
+    assert compression([(100, 50)] * 9, 0.25) == (0.5, 0.0)
+    ratio, sigma = compression([(100, 40), (100, 60)] * 8, 0.25)
     assert ratio == 0.5
     assert sigma == pytest.approx(0.1 * (3 / 4 / 15) ** 0.5, rel=1e-12)
 

@@ -54,7 +54,7 @@ def test_a_process_without_a_task_is_stuck(daemon):
     created = replace(JOB, process_state="created")
     assert status.find_stuck([created], {9}) == []
     assert status.find_stuck([created], None) == []  # a broker that does not tell
-    assert status.find_stuck([replace(created, mtime=NOW)], set()) == []  # on its way there
+    assert status.find_stuck([replace(created, mtime=datetime.now(UTC))], set()) == []  # on its way there
     (stuck,) = status.find_stuck([created], {1, 2})
     assert (stuck["pk"], "never started" in stuck["why"]) == (9, True)
     assert "tasks revive -f 9`" in stuck["remedy"]

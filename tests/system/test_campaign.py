@@ -134,7 +134,7 @@ def tables(folder: Path) -> dict[str, list[list[str]]]:
     """The CSV tables of a report, without their columns of PKs."""
     found = {}
     for path in sorted(folder.rglob("*.csv")):
-        rows = list(csv.reader(path.open(encoding="utf8")))
+        rows = list(csv.reader(path.read_text(encoding="utf8").splitlines()))
         kept = [i for i, name in enumerate(rows[0]) if name != "pk"]
         found[path.name] = [[row[i] for i in kept] for row in rows]
     return found
