@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from phasecal.engines.lammps.plugin.build import find_toolchain
+from phasecal.errors import EngineError
+
 # Before anything imports aiida: its configuration is made where this points.
 folder = tempfile.TemporaryDirectory(prefix="phasecal-tests-", ignore_cleanup_errors=True)
 (Path(folder.name) / ".aiida").mkdir()
@@ -16,6 +19,15 @@ os.environ["AIIDA_PATH"] = folder.name
 os.environ["OMP_NUM_THREADS"] = "1"
 
 pytest_plugins = ["aiida.tools.pytest_fixtures"]
+
+
+@pytest.fixture(scope="session")
+def plugin_toolchain() -> None:
+    """Skip where the pair style that runs JAX models cannot be compiled; the reason names what is missing."""
+    try:
+        find_toolchain()
+    except EngineError as error:
+        pytest.skip(f"the plugin cannot be built: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,6 @@ from click.testing import CliRunner
 
 from phasecal.engines.lammps import lammps_executable
 from phasecal.engines.lammps.inputs import data_file
-from phasecal.engines.lammps.plugin.build import find_toolchain
-from phasecal.errors import EngineError
 from phasecal.potentials.base import energies, frames_from_atoms
 from phasecal.potentials.frozen import FrozenModel
 from phasecal.potentials.moment_network import MomentNetworkModel
@@ -38,11 +36,7 @@ def export(node: ModelData, folder: Path):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_lammps_runs_what_was_exported(aiida_profile, tmp_path, dtype):
-    try:
-        find_toolchain()
-    except EngineError as error:
-        pytest.skip(str(error))
+def test_lammps_runs_what_was_exported(aiida_profile, plugin_toolchain, tmp_path, dtype):
     model = MomentNetworkModel.initial(["Ti"], 5.0, [[2.4]], n_radial=3, n_basis=4, hidden=(6,), dtype=dtype, seed=2)
     folder = tmp_path / "model"
     result = export(ModelData.from_model(model).store(), folder)

@@ -12,8 +12,6 @@ from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.data.model import ModelData
 
 from phasecal.engines import lammps
-from phasecal.engines.lammps.plugin.build import find_toolchain
-from phasecal.errors import EngineError
 from phasecal.potentials.moment_network import MomentNetworkModel
 
 TITANIUM = {"prototype": "fcc", "elements": ["Ti"], "a": 4.1}
@@ -27,12 +25,8 @@ def network() -> MomentNetworkModel:
 
 
 @pytest.fixture
-def run(codes, network, aiida_profile):
+def run(codes, network, aiida_profile, plugin_toolchain):
     """Run a task as a job, on some ranks."""
-    try:
-        find_toolchain()
-    except EngineError as error:
-        pytest.skip(str(error))
     node = ModelData.from_model(network).store()
 
     def run_task(task: dict, ranks: int = 1):

@@ -9,7 +9,7 @@ from typing import Any
 
 from phasecal.engines.jaxmd.job import LOG_FILE
 from phasecal.engines.lammps.kinds import validate_task
-from phasecal.engines.lammps.progress import STAGE, RunProgress, preparation_steps
+from phasecal.engines.lammps.progress import RunProgress, last_stage, preparation_steps
 
 _LINE = re.compile(r"^step (\d+) of \d+:.*, wall (\S+) s$", re.MULTILINE)
 
@@ -22,14 +22,9 @@ def read_progress(folder: Path, task: Mapping[str, Any]) -> RunProgress | None:
     Raises:
         InputError: The task is not valid.
     """
-    try:
-        text = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+    if (found := last_stage(folder / LOG_FILE)) is None:
         return None
-    _, found, current = text.rpartition(STAGE)
-    if not found:
-        return None
-    stage = current.partition("\n")[0].strip()
+    _, stage, current = found
     checked = validate_task(task)
     before, total = preparation_steps(checked), preparation_steps(checked) + checked.production_steps
     if stage == "done":

@@ -61,14 +61,9 @@ def read_progress(folder: Path, task: Mapping[str, Any]) -> RunProgress | None:
     Raises:
         InputError: The task is not valid.
     """
-    try:
-        text = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+    if (found := last_stage(folder / LOG_FILE)) is None:
         return None
-    before, found, current = text.rpartition(STAGE)
-    if not found:
-        return None
-    stage = current.partition("\n")[0].strip()
+    before, stage, current = found
     checked = validate_task(task)
     preparation = preparation_steps(checked)
     total = preparation + checked.production_steps
@@ -80,6 +75,16 @@ def read_progress(folder: Path, task: Mapping[str, Any]) -> RunProgress | None:
     else:  # steps are counted on from stage to stage, and a stage begins with a line of the step it starts at
         done = int((rows or _rows(before.rpartition(STAGE)[2]) or [(0, 0)])[-1][0])
     return RunProgress(stage, min(done, total), total, _speed(rows))
+
+
+def last_stage(log: Path) -> tuple[str, str, str] | None:
+    """Return what a log says before its last stage, the name of that stage, and what follows; None before the first."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    before, found, current = text.rpartition(STAGE)
+    return (before, current.partition("\n")[0].strip(), current) if found else None
 
 
 def _rows(text: str) -> list[tuple[float, float]]:
