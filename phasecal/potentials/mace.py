@@ -136,7 +136,7 @@ def _nested(weights: Mapping[str, Array]) -> dict[str, Any]:
 def _quiet_table() -> Iterator[None]:
     """Silence what JAX says in float64 mode of mlip's table of elements: int64 numbers go into an int32 table."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "scatter inputs have incompatible types", FutureWarning)
+        warnings.filterwarnings("ignore", "scatter inputs have incompatible types", FutureWarning)  # see above
         yield
 
 

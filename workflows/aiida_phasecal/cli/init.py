@@ -28,7 +28,7 @@ POLL_INTERVAL_S = 1.0
 def init(profile: str, as_json: bool) -> None:
     """Make a service-free profile, the computer and the codes, and start the daemon; safe to repeat."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Creating AiiDA configuration folder")
+        warnings.filterwarnings("ignore", "Creating AiiDA configuration folder")  # init says what it made
         from aiida.manage.configuration import get_config, reset_config
 
     made = []
