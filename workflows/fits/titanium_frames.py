@@ -2,16 +2,21 @@
 
 Usage: python workflows/fits/titanium_frames.py FOLDER         (writes FOLDER/hennig.extxyz; ten minutes of two cores)
 
-Crystals, liquids and boxes with both, over the temperatures and pressures that a campaign from 0 to 5 GPa reaches.
+Crystals, liquids and boxes with both, over the temperatures and pressures that a campaign from 0 to 5 GPa reaches;
+liquids as hot as they are when they are made; and some of these frames stretched until no atom sees another, because a
+student that has never seen a dilute gas may think it cheap, and boils.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import numpy as np
+from ase import Atoms
 
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.model import build_model
@@ -25,11 +30,15 @@ COMMANDS, FILES = ("pair_style meam/spline", "pair_coeff * * Ti.meam.spline Ti")
 STATES = {  # K, each at all pressures
     "hcp": (100.0, 500.0, 900.0, 1200.0, 1500.0, 1800.0),
     "bcc": (900.0, 1200.0, 1500.0, 1800.0, 2000.0),
-    "liquid": (1600.0, 1900.0, 2200.0, 2600.0),
+    "liquid": (1600.0, 1900.0, 2200.0, 2600.0, 3400.0),
 }
 PRESSURES_GPA = (0.0, 6.0)
 N_ATOMS, STEPS, EVERY = 112, 4000, 100
 TWO_PHASES_K = (1750.0, 1900.0)
+STRETCHES = (0.95, 1.06, 1.12, 1.2, 1.3, 1.45, 1.7, 2.2)
+"""Factors of all lengths."""
+STRETCHED_FRAMES = 12
+"""For each factor."""
 SEED = 1
 
 
@@ -72,6 +81,16 @@ def tasks(campaign: Task, timestep_fs: float) -> Iterator[Task]:
         yield from coexistence_tasks(parameters, stage=stage, temperature_k=temperature, attempt=0)
 
 
+def stretched(frames: Sequence[Atoms]) -> Iterator[Atoms]:
+    """Yield some frames, chosen at random, scaled."""
+    rng = np.random.default_rng(SEED)
+    for factor in STRETCHES:
+        for index in rng.choice(len(frames), STRETCHED_FRAMES, replace=False):
+            frame = frames[index].copy()
+            frame.set_cell(factor * frame.cell[:], scale_atoms=True)
+            yield frame
+
+
 def main(folder: Path) -> None:
     """Run everything, two at a time, and label the frames."""
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -91,7 +110,7 @@ def main(folder: Path) -> None:
     with ThreadPoolExecutor(max_workers=2) as pool:
         samples = list(pool.map(run, tasks(campaign.to_dict(), model.timestep_fs)))
     frames = [atoms for sample in samples for atoms in read_unlabelled(sample)]
-    labelled = lammps_teacher(COMMANDS, FILES, ["Ti"], folder)(frames)
+    labelled = lammps_teacher(COMMANDS, FILES, ["Ti"], folder)([*frames, *stretched(frames)])
     write_labelled(folder / "hennig.extxyz", labelled)
     print(f"{len(labelled)} frames, {sum(len(frame.atoms) for frame in labelled)} atoms")
 
