@@ -1,6 +1,8 @@
-"""Adam with a cosine of the learning rate and early stopping.
+"""Muon with a cosine of the learning rate and early stopping.
 
-Sources: Kingma & Ba, arXiv 1412.6980 (Adam); Loshchilov & Hutter, arXiv 1608.03983 (cosine, here without restarts). The
+Invariants of a neighbourhood are strongly correlated, which Adam, scaling each weight by itself, cannot undo; Muon
+makes the momentum of each matrix of weights orthogonal (Bernstein & Newhouse, arXiv 2409.20325). Biases and last layers
+are left to Adam. The learning rate falls as a cosine (Loshchilov & Hutter, arXiv 1608.03983, without restarts). The
 gradient's norm is clipped, so that one strange frame cannot ruin the weights. What is kept are the weights of the epoch
 with the smallest loss on the validation frames.
 """
@@ -14,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax  # type: ignore[import-untyped]  # optax has no type hints
 
@@ -21,9 +24,11 @@ from phasecal.errors import ConvergenceError
 from phasecal.fitting.batches import Batch
 from phasecal.fitting.loss import Errors, Weights, errors, loss
 from phasecal.fitting.schema import Training
-from phasecal.potentials.moment_network import MomentAtoms
+from phasecal.potentials.moment_network import MomentAtoms, layers
 from phasecal.units import EV_PER_A3_IN_GPA
 
+Layered = dict[str, Any]
+"""``radial``, and ``layers``: a tuple of arrays."""
 MAX_NORM = 100.0
 """The gradient is clipped to this norm; losses are of order one near the accuracy asked for."""
 
@@ -110,7 +115,7 @@ def descend(
     rng = np.random.default_rng([seed, 1])
     n_updates = sum(1 for _ in shuffled(np.random.default_rng(0)))
     schedule, optimizer, update = _updater(training.learning_rate, training.epochs * n_updates, accuracy)
-    weights, memory = start, optimizer.init(start)
+    weights, memory = start, optimizer.init(by_layer(start, atoms))
     best, best_number, curve = start, 0, list[Epoch]()
     lowest = math.inf
     for number in range(1, training.epochs + 1):
@@ -142,12 +147,35 @@ def _updater(
 ) -> tuple[Callable[[int], Any], optax.GradientTransformation, Callable[..., tuple[Weights, Any, jax.Array]]]:
     """Return the learning rate by update, the optimiser, and the compiled update; equal fits share a compilation."""
     schedule = optax.cosine_decay_schedule(learning_rate, n_updates)
-    optimizer = optax.chain(optax.clip_by_global_norm(MAX_NORM), optax.adam(schedule))
+    muon = optax.contrib.muon(schedule, muon_weight_dimension_numbers=_matrices)
+    optimizer = optax.chain(optax.clip_by_global_norm(MAX_NORM), muon)
 
     @jax.jit
     def update(atoms: MomentAtoms, weights: Weights, memory: Any, batch: Batch) -> tuple[Weights, Any, jax.Array]:
         value, gradient = jax.value_and_grad(lambda w: loss(atoms, w, batch, accuracy))(weights)
-        change, memory = optimizer.update(gradient, memory)
-        return optax.apply_updates(weights, change), memory, value
+        change, memory = optimizer.update(by_layer(gradient, atoms), memory, by_layer(weights, atoms))
+        return optax.apply_updates(weights, joined(change)), memory, value
 
     return schedule, optimizer, update
+
+
+def by_layer(weights: Weights, atoms: MomentAtoms) -> Layered:
+    """Return the weights with an array for each layer, its first axis the element."""
+    rows, arrays, start = weights["theta"].reshape(len(atoms.mean), -1), [], 0
+    for _, shape in layers(atoms.mean.shape[1], atoms.hidden):
+        stop = start + math.prod(shape)
+        arrays.append(rows[:, start:stop].reshape(-1, *shape))
+        start = stop
+    return {"radial": weights["radial"], "layers": tuple(arrays)}
+
+
+def joined(layered: Layered) -> Weights:
+    """Return what :func:`by_layer` took apart."""
+    rows = [array.reshape(len(array), -1) for array in layered["layers"]]
+    return {"radial": layered["radial"], "theta": jnp.concatenate(rows, axis=1).ravel()}
+
+
+def _matrices(layered: Layered) -> Layered:
+    """Say for each array which axes make a matrix; arrays without are left to Adam."""
+    axes = optax.contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=2)
+    return {name: jax.tree.map(lambda array: axes if array.ndim == 3 else None, part) for name, part in layered.items()}

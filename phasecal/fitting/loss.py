@@ -4,8 +4,10 @@ With g_ik = ∂U/∂r_ik for the vector r_ik from atom i to its neighbour k,
 
     F_i = Σ_k g_ik − Σ_(j,k→i) g_jk,    σ = (1/V) Σ_ik r_ik ⊗ g_ik,
 
-so that one derivative by the vectors gives both. The loss is the sum of the mean squares of the error of the energy per
-atom, of a force component and of a stress component, each in units of the accuracy asked for.
+so that one derivative by the vectors gives both. The loss is the sum of the means, over energies per atom, force
+components and stress components, of the square of the error in units of the accuracy asked for; beyond five of them it
+grows linearly (Huber, Ann. Math. Stat. 35, 73 (1964)), so that a few frames that no model of this size can describe, a
+gas or a crush, do not decide the fit.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax  # type: ignore[import-untyped]  # optax has no type hints
 from jax import Array
 
 from phasecal.fitting.batches import Batch
 from phasecal.potentials.moment_network import MomentAtoms
 
+LINEAR_BEYOND = 5.0
+"""Errors in units of the accuracy asked for, beyond which the loss is linear."""
 Weights = dict[str, Array]
 """What is trained: ``theta`` and ``radial``."""
 
@@ -63,18 +68,25 @@ def predict(atoms: MomentAtoms, weights: Weights, batch: Batch) -> tuple[Array, 
     return energy, jnp.sum(slope, axis=1) - reaction, strain / batch.volumes[:, None, None]
 
 
+def _differences(atoms: MomentAtoms, weights: Weights, batch: Batch) -> tuple[Array, Array, Array]:
+    """Return prediction minus label: of the energy, eV/atom; the forces, eV/Å; and the stress, eV/Å³."""
+    energy, forces, stress = predict(atoms, weights, batch)
+    return (energy - batch.energies) / batch.counts, forces - batch.forces, stress - batch.stresses
+
+
+def _masks(batch: Batch) -> tuple[Array, Array, Array]:
+    """Return which of these are labelled: 1 or 0, of shapes that broadcast to theirs."""
+    weights, real, stress = (jnp.asarray(x) for x in (batch.weights, batch.real, batch.stress_weights))
+    return weights, real[:, None], stress[:, None, None]
+
+
 @jax.jit
 def errors(atoms: MomentAtoms, weights: Weights, batch: Batch) -> Errors:
     """Return how far a batch is from its labels."""
-    energy, forces, stress = predict(atoms, weights, batch)
-    return Errors(
-        energy=jnp.sum(batch.weights * ((energy - batch.energies) / batch.counts) ** 2),
-        force=jnp.sum(batch.real[:, None] * (forces - batch.forces) ** 2),
-        stress=jnp.sum(batch.stress_weights[:, None, None] * (stress - batch.stresses) ** 2),
-        n_energy=jnp.sum(batch.weights),
-        n_force=3.0 * jnp.sum(batch.real),
-        n_stress=9.0 * jnp.sum(batch.stress_weights),
-    )
+    masks = _masks(batch)
+    squares = [jnp.sum(mask * d**2) for mask, d in zip(masks, _differences(atoms, weights, batch), strict=True)]
+    counts = [size * jnp.sum(mask) for size, mask in zip((1.0, 3.0, 9.0), masks, strict=True)]
+    return Errors(*squares, *counts)
 
 
 def loss(atoms: MomentAtoms, weights: Weights, batch: Batch, accuracy: tuple[float, float, float]) -> Array:
@@ -86,12 +98,11 @@ def loss(atoms: MomentAtoms, weights: Weights, batch: Batch, accuracy: tuple[flo
         batch: The frames.
         accuracy: Errors that count as 1: eV/atom, eV/Å, eV/Å³.
     """
-    found = errors(atoms, weights, batch)
-    parts = zip(
-        (found.energy, found.force, found.stress),
-        (found.n_energy, found.n_force, found.n_stress),
-        accuracy,
-        strict=True,
-    )
-    total: Array = sum((square / jnp.maximum(count, 1.0) / unit**2 for square, count, unit in parts), jnp.zeros(()))
+    total = jnp.zeros(())
+    for mask, size, difference, unit in zip(
+        _masks(batch), (1.0, 3.0, 9.0), _differences(atoms, weights, batch), accuracy, strict=True
+    ):
+        # optax halves the square
+        losses = 2.0 * optax.losses.huber_loss(difference / unit, delta=LINEAR_BEYOND)
+        total = total + jnp.sum(mask * losses) / jnp.maximum(size * jnp.sum(mask), 1.0)
     return total

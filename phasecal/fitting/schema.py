@@ -67,11 +67,11 @@ class Accuracy(Section):
 
 
 class Training(Section):
-    """Adam with a learning rate that falls as a cosine to zero."""
+    """Muon with a learning rate that falls as a cosine to zero."""
 
     epochs: int = Field(300, ge=1, le=100_000, description="a number of passes over the data, such as 300")
     batch: int = Field(8, ge=1, le=1024, description="a number of frames per update, such as 8")
-    learning_rate: float = Field(0.003, gt=0, le=1, description="a step size of Adam, such as 0.003")
+    learning_rate: float = Field(0.01, gt=0, le=1, description="a step size of Muon, such as 0.01")
     patience: int = Field(
         60,
         ge=1,

@@ -27,6 +27,8 @@ from phasecal.potentials.moment_network import MomentAtoms, MomentNetworkModel
 from phasecal.units import EV_PER_A3_IN_GPA
 
 FLOAT = NDArray[np.float64]
+IQR_OF_A_NORMAL = 1.349
+"""Distance of the quartiles of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -155,10 +157,20 @@ def _initial(config: Architecture, train: Sequence[Graph], data: _Data, seed: in
     z = np.concatenate([features[batch.real > 0] for features, batch in parts]).astype(np.float64)
     kinds = np.concatenate([batch.species[batch.real > 0] for _, batch in parts])
     groups = [z[kinds == kind] if (kinds == kind).any() else z for kind in range(len(config.elements))]
-    size = np.array([np.sqrt(np.mean(group**2, axis=0)) for group in groups])
-    spread = np.array([group.std(axis=0) for group in groups])
-    mean = np.array([group.mean(axis=0) for group in groups])
-    return replace(model, mean=mean, scale=np.maximum(spread, 1e-3 * size) + 1e-6)
+    median, scale = zip(*(_standards(group) for group in groups), strict=True)
+    return replace(model, mean=np.array(median), scale=np.array(scale))
+
+
+def _standards(z: FLOAT) -> tuple[FLOAT, FLOAT]:
+    """Return location and width of each column: by quartiles, so that a few frames of gas do not flatten the rest.
+
+    A column that hardly varies is not blown up: the width is at least a tenth of its standard deviation, and a
+    thousandth of its size.
+    """
+    low, median, high = np.quantile(z, [0.25, 0.5, 0.75], axis=0)
+    size = np.sqrt(np.mean(z**2, axis=0))
+    width = np.maximum.reduce([(high - low) / IQR_OF_A_NORMAL, 0.1 * z.std(axis=0), 1e-3 * size])
+    return median, width + 1e-6
 
 
 def _features(atoms: MomentAtoms, batch: Batch) -> NDArray[np.floating]:
