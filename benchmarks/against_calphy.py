@@ -8,7 +8,8 @@ atoms, 25 000 steps of equilibration, 50 000 of switching), 2.8 fs as ours. phas
 phases at that temperature with the numbers of the protocol `fast`, T = T₀ + ΔG/ΔS. The error of a run is the scatter of
 the repeats, or its deviation from coexistence, which holds what all repeats have in common. CPU time × error² does not
 depend on how long a run is: the ratio of these products is that of the CPU times to the same error. By scatter it is
-known no better than a ratio of variances: its 68 % interval is printed too.
+known no better than a ratio of variances: its 68 % interval is printed too. FOLDER/runs.jsonl keeps what is done: the
+same command goes on from there.
 """
 
 from __future__ import annotations
@@ -139,12 +140,18 @@ if __name__ == "__main__":
         "calphy": lambda repeat: calphy(place, environment, repeat),
         "phasecal": lambda repeat: phasecal(place, repeat),
     }
-    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in codes}
+    place.mkdir(parents=True, exist_ok=True)
+    record = place / "runs.jsonl"
+    done = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
     for repeat, (name, run) in product(range(count), codes.items()):
-        before = cpu_seconds()
-        temperature = run(repeat)
-        runs[name].append((temperature, cpu_seconds() - before))
-        print(json.dumps({"code": name, "repeat": repeat, "t_k": temperature, "cpu_s": runs[name][-1][1]}), flush=True)
+        if not any((entry["code"], entry["repeat"]) == (name, repeat) for entry in done):
+            before = cpu_seconds()
+            temperature = run(repeat)
+            done.append({"code": name, "repeat": repeat, "t_k": temperature, "cpu_s": cpu_seconds() - before})
+            with record.open("a") as file:
+                print(json.dumps(done[-1]), file=file)
+            print(json.dumps(done[-1]), flush=True)
+    runs = {name: [(entry["t_k"], entry["cpu_s"]) for entry in done if entry["code"] == name] for name in codes}
     by_scatter, by_deviation = cost("calphy", runs["calphy"]) / cost("phasecal", runs["phasecal"])
     low, high = by_scatter / f.ppf([0.84, 0.16], count - 1, count - 1)
     print(f"CPU time to the same scatter, calphy / phasecal: {by_scatter:.1f} ({low:.1f} to {high:.1f})")
