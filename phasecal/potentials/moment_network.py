@@ -93,14 +93,11 @@ class MomentAtoms:
         inner = self.inner[0, 0] if single else self.inner[species[:, None], neighbor_species]
         inner = inner.astype(self.dtype)
         basis = radial_basis(distance, inside, inner, self.cutoff, self.radial.shape[2])
-        coefficients = self.radial.astype(self.dtype)
-        radial = basis @ coefficients[0].T
-        if not single:
-            kinds = [(neighbor_species == kind).astype(self.dtype)[..., None] for kind in range(self.radial.shape[0])]
-            radial = sum(
-                (kind * (basis @ c.T) for kind, c in zip(kinds[1:], coefficients[1:], strict=True)), kinds[0] * radial
-            )
-        raw = invariants(moments(unit, radial))
+        kinds = jnp.arange(len(self.radial))
+        of_kind = [basis] if single else [basis * (neighbor_species == kind)[..., None] for kind in kinds]
+        # moments are linear in the radial functions: their coefficients are applied to sums, not to every neighbour
+        parts = [moments(unit, functions) for functions in of_kind]
+        raw = invariants(jnp.einsum("enb,eibm->inm", self.radial.astype(self.dtype), jnp.stack(parts)))
         z = (raw - self.mean[species].astype(self.dtype)) / self.scale[species].astype(self.dtype)
         guard = repulsion(distance, inside, inner, self.guard)
         return z, self.references[species] + guard.astype(self.references.dtype)

@@ -43,18 +43,20 @@ def n_invariants(n_radial: int) -> int:
     return n_radial + 4 * (n_radial * (n_radial + 1) // 2)
 
 
-def split(vectors: Array, cutoff: float) -> tuple[Array, Array, Array]:
-    """Return unit vectors, distances, and which neighbours are inside; others are put at the cutoff.
+def split(vectors: Array, cutoff: float) -> tuple[tuple[Array, Array, Array], Array, Array]:
+    """Return the components of unit vectors, distances, and which neighbours are inside; others are put at the cutoff.
+
+    All have the shape (n_atoms, width): loops over components inside loops over neighbours cost twice the time.
 
     Args:
         vectors: To the neighbours, Å, shape (n_atoms, width, 3).
         cutoff: Å.
     """
-    inside = jnp.sum(vectors * vectors, axis=-1) < cutoff * cutoff
-    end = jnp.asarray([cutoff, 0.0, 0.0], dtype=vectors.dtype)
-    safe = jnp.where(inside[..., None], vectors, end)
-    distance = jnp.sqrt(jnp.sum(safe * safe, axis=-1))
-    return safe / distance[..., None], distance, inside
+    x, y, z = jnp.moveaxis(vectors, -1, 0)
+    inside = x * x + y * y + z * z < cutoff * cutoff
+    x, y, z = jnp.where(inside, x, cutoff), jnp.where(inside, y, 0.0), jnp.where(inside, z, 0.0)
+    distance = jnp.sqrt(x * x + y * y + z * z)
+    return (x / distance, y / distance, z / distance), distance, inside
 
 
 def radial_basis(distance: Array, inside: Array, inner: Array, cutoff: float, count: int) -> Array:
@@ -80,20 +82,20 @@ def radial_basis(distance: Array, inside: Array, inner: Array, cutoff: float, co
     for _ in range(count - 2):
         polynomials.append(2.0 * x * polynomials[-1] - polynomials[-2])
     q = jnp.where(inside, 1.0 - distance / cutoff, 0.0)
-    return jnp.stack(polynomials, axis=-1) * (8.0 * q * q * q)[..., None]
+    envelope = 8.0 * q * q * q
+    return jnp.stack([polynomial * envelope for polynomial in polynomials], axis=-1)
 
 
-def moments(unit: Array, radial: Array) -> Array:
-    """Return the moments of ranks 2 and 3 as independent components, shape (n_atoms, n_radial, 16).
+def moments(unit: tuple[Array, Array, Array], basis: Array) -> Array:
+    """Return the moments of ranks 2 and 3 as independent components, shape (n_atoms, count, 16).
 
     Args:
-        unit: Unit vectors, shape (n_atoms, width, 3).
-        radial: Radial functions, shape (n_atoms, width, n_radial).
+        unit: Components of unit vectors, shape (n_atoms, width) each.
+        basis: Functions of the distance, shape (n_atoms, width, count).
     """
-    axes = [unit[..., axis] for axis in range(3)]
-    second = [axes[a] * axes[b] for a, b in _RANK_2]
-    third = [axes[a] * second[b] for a, b in _RANK_3]
-    return jnp.einsum("ikn,ikm->inm", radial, jnp.stack([*second, *third], axis=-1))
+    second = [unit[a] * unit[b] for a, b in _RANK_2]
+    third = [unit[a] * second[b] for a, b in _RANK_3]
+    return jnp.einsum("ikn,ikm->inm", basis, jnp.stack([*second, *third], axis=-1))
 
 
 def invariants(components: Array) -> Array:
@@ -102,15 +104,21 @@ def invariants(components: Array) -> Array:
     Args:
         components: As :func:`moments` returns them.
     """
-    second, third = components[..., :6], components[..., 6:]
-    zeroth = second[..., 0] + second[..., 1] + second[..., 2]
-    first = jnp.stack([sum(third[..., k] for k in parts) for parts in _TRACE_3], axis=-1)
+    # atoms last: few components as the inner loop would cost a quarter of the time of a whole model
+    second, third = jnp.split(jnp.moveaxis(components, 0, -1), [6], axis=1)
+    zeroth = second[:, 0] + second[:, 1] + second[:, 2]
+    first = jnp.stack([sum(third[:, k] for k in parts) for parts in _TRACE_3], axis=1)
     n, m = np.triu_indices(components.shape[1])
-    products = [zeroth, zeroth[:, n] * zeroth[:, m]]
-    for tensor, multiplicity in ((first, (1.0,) * 3), (second, _MULTIPLICITY_2), (third, _MULTIPLICITY_3)):
-        weighted = tensor * jnp.asarray(multiplicity, dtype=tensor.dtype)
-        products.append(jnp.einsum("inc,imc->inm", weighted, tensor)[:, n, m])
-    return jnp.concatenate(products, axis=-1)
+    found = [zeroth]
+    for tensor, multiplicity in (
+        (zeroth[:, None], (1.0,)),
+        (first, (1.0,) * 3),
+        (second, _MULTIPLICITY_2),
+        (third, _MULTIPLICITY_3),
+    ):
+        weighted = tensor * jnp.asarray(multiplicity, dtype=tensor.dtype)[:, None]
+        found.append(jnp.sum(weighted[n] * tensor[m], axis=1))
+    return jnp.concatenate(found).T
 
 
 def repulsion(distance: Array, inside: Array, inner: Array, strength: float) -> Array:

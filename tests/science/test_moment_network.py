@@ -47,7 +47,8 @@ def test_invariants_are_sums_over_pairs_of_neighbours_of_powers_of_the_cosine():
     unit, distance, inside = split(jnp.asarray(vectors), CUTOFF)
     radial = np.asarray(radial_basis(distance, inside, jnp.asarray(2.4), CUTOFF, 5)) @ coefficients.T
     found = np.asarray(invariants(moments(unit, jnp.asarray(radial))))[0]
-    cosine, f = np.asarray(unit)[0] @ np.asarray(unit)[0].T, radial[0]
+    directions = np.stack(unit, axis=-1)[0]
+    cosine, f = directions @ directions.T, radial[0]
     expected = list(f.sum(axis=0))
     for power in range(4):
         expected += [f[:, n] @ cosine**power @ f[:, m] for n, m in combinations_with_replacement(range(3), 2)]
