@@ -5,9 +5,9 @@ With g_ik = ∂U/∂r_ik for the vector r_ik from atom i to its neighbour k,
     F_i = Σ_k g_ik − Σ_(j,k→i) g_jk,    σ = (1/V) Σ_ik r_ik ⊗ g_ik,
 
 so that one derivative by the vectors gives both. The loss is the sum of the means, over energies per atom, force
-components and stress components, of the square of the error in units of the accuracy asked for; beyond five of them it
-grows linearly (Huber, Ann. Math. Stat. 35, 73 (1964)), so that a few frames that no model of this size can describe, a
-gas or a crush, do not decide the fit.
+components and stress components, of the square of the error in units of the accuracy asked for. A few frames that no
+model of this size can describe, a gas or a crush, must not decide the fit: the unit of a force is the accuracy or a
+tenth of the force, and beyond five units the loss is linear (Huber, Ann. Math. Stat. 35, 73 (1964)).
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ import jax
 import jax.numpy as jnp
 import optax  # type: ignore[import-untyped]  # optax has no type hints
 from jax import Array
+from jax.typing import ArrayLike
 
 from phasecal.fitting.batches import Batch
 from phasecal.potentials.moment_network import MomentAtoms
 
+FORCE_FRACTION = 0.1
+"""Share of an atom's force by which its error may be larger than the accuracy asked for."""
 LINEAR_BEYOND = 5.0
 """Errors in units of the accuracy asked for, beyond which the loss is linear."""
 Weights = dict[str, Array]
@@ -100,9 +103,16 @@ def loss(atoms: MomentAtoms, weights: Weights, batch: Batch, accuracy: tuple[flo
     """
     total = jnp.zeros(())
     for mask, size, difference, unit in zip(
-        _masks(batch), (1.0, 3.0, 9.0), _differences(atoms, weights, batch), accuracy, strict=True
+        _masks(batch), (1.0, 3.0, 9.0), _differences(atoms, weights, batch), _units(batch, accuracy), strict=True
     ):
         # optax halves the square
         losses = 2.0 * optax.losses.huber_loss(difference / unit, delta=LINEAR_BEYOND)
         total = total + jnp.sum(mask * losses) / jnp.maximum(size * jnp.sum(mask), 1.0)
     return total
+
+
+def _units(batch: Batch, accuracy: tuple[float, float, float]) -> tuple[ArrayLike, ArrayLike, ArrayLike]:
+    """Return which errors count as 1."""
+    energy, force, stress = accuracy
+    size = jnp.linalg.norm(jnp.asarray(batch.forces), axis=1, keepdims=True)
+    return energy, jnp.hypot(force, FORCE_FRACTION * size), stress

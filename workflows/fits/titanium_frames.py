@@ -3,8 +3,8 @@
 Usage: python workflows/fits/titanium_frames.py FOLDER         (writes FOLDER/hennig.extxyz; ten minutes of two cores)
 
 Crystals, liquids and boxes with both, over the temperatures and pressures that a campaign from 0 to 5 GPa reaches;
-liquids as hot as they are when they are made; and some of these frames stretched until no atom sees another, because a
-student that has never seen a dilute gas may think it cheap, and boils.
+hot liquids; and some of these frames stretched until no atom sees another, or shaken until atoms collide: a student
+that has never seen a gas may think it cheap, and one that has seen no collision explodes when a crystal is molten.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ N_ATOMS, STEPS, EVERY = 112, 4000, 100
 TWO_PHASES_K = (1750.0, 1900.0)
 STRETCHES = (0.97, 1.04, 1.08, 1.12, 1.2, 1.4, 2.2)
 """Factors of all lengths; at the last no atom sees another."""
-STRETCHED_FRAMES = 5
-"""For each factor: enough to know what a gas costs, too few to be what the fit is about."""
+SHAKES_A = (0.2, 0.25, 0.3)
+"""Standard deviations of displacements; pairs come as near as when a crystal is heated to 8000 K at once."""
+DISTURBED_FRAMES = {"stretched": 2, "shaken": 10}
+"""For each factor or displacement: enough to know what a gas and a collision cost, too few to rule the fit."""
 SEED = 1
 
 
@@ -81,13 +83,18 @@ def tasks(campaign: Task, timestep_fs: float) -> Iterator[Task]:
         yield from coexistence_tasks(parameters, stage=stage, temperature_k=temperature, attempt=0)
 
 
-def stretched(frames: Sequence[Atoms]) -> Iterator[Atoms]:
-    """Yield some frames, chosen at random, scaled."""
+def disturbed(frames: Sequence[Atoms]) -> Iterator[Atoms]:
+    """Yield some frames, chosen at random, scaled or shaken."""
     rng = np.random.default_rng(SEED)
     for factor in STRETCHES:
-        for index in rng.choice(len(frames), STRETCHED_FRAMES, replace=False):
+        for index in rng.choice(len(frames), DISTURBED_FRAMES["stretched"], replace=False):
             frame = frames[index].copy()
             frame.set_cell(factor * frame.cell[:], scale_atoms=True)
+            yield frame
+    for size in SHAKES_A:
+        for index in rng.choice(len(frames), DISTURBED_FRAMES["shaken"], replace=False):
+            frame = frames[index].copy()
+            frame.positions += rng.normal(0.0, size, frame.positions.shape)
             yield frame
 
 
@@ -110,7 +117,7 @@ def main(folder: Path) -> None:
     with ThreadPoolExecutor(max_workers=2) as pool:
         samples = list(pool.map(run, tasks(campaign.to_dict(), model.timestep_fs)))
     frames = [atoms for sample in samples for atoms in read_unlabelled(sample)]
-    labelled = lammps_teacher(COMMANDS, FILES, ["Ti"], folder)([*frames, *stretched(frames)])
+    labelled = lammps_teacher(COMMANDS, FILES, ["Ti"], folder)([*frames, *disturbed(frames)])
     write_labelled(folder / "hennig.extxyz", labelled)
     print(f"{len(labelled)} frames, {sum(len(frame.atoms) for frame in labelled)} atoms")
 
