@@ -1,0 +1,172 @@
+"""What a calibration changed in the potential, and the structure of the phases: functions of the distance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from phasecal.report import style
+from phasecal.report.data import Function, ReportData, Structure
+from phasecal.report.style import Drawing
+
+Floats = NDArray[np.float64]
+
+
+def _curve(values: Sequence[float | None] | None) -> Floats | None:
+    """The values of a curve, or ``None`` if there are not two to draw."""
+    curve = np.array([np.nan if value is None else value for value in values or []], dtype=float)
+    return curve if np.isfinite(curve).sum() > 1 else None
+
+
+def _changed(initial: Floats, final: Floats | None) -> bool:
+    """Whether a function changed by more than rounding."""
+    if final is None:
+        return False
+    change = np.nan_to_num(np.abs(final - initial))
+    return bool(change.max() > 1e-12 * max(float(np.nanmax(np.abs(initial))), 1.0))
+
+
+def _well_limits(values: Floats) -> tuple[float, float]:
+    """A range that shows the well of a pair function and cuts its repulsive wall."""
+    low = min(float(np.nanmin(values)), 0.0)
+    depth = -low if low < 0 else float(np.nanpercentile(values, 75)) or 1.0
+    return low - 0.12 * depth, 1.5 * depth
+
+
+_AXES = {
+    "pair": ("φ(r)", "r / Å", "eV"),
+    "density": ("ρ(r)", "r / Å", "unit of the file"),
+    "embedding": ("F(ρ)", "ρ / unit of the file", "eV"),
+}
+"""What a kind of function is called, over what, and its unit."""
+
+
+def function_pair(name: str, function: Function, kind: str) -> Drawing | None:
+    """One function of the potential before and after, and the difference.
+
+    Args:
+        name: Element or pair of elements.
+        function: The tabulated function.
+        kind: ``pair``, ``density`` or ``embedding``.
+
+    Returns:
+        The figure; ``None`` for an empty table, and for a density or embedding function that did not change.
+    """
+    x, initial, final = _curve(function.abscissa), _curve(function.initial), _curve(function.final)
+    if x is None or initial is None:
+        return None
+    changed = _changed(initial, final)
+    if kind != "pair" and not changed:
+        return None
+    symbol, abscissa, unit = _AXES[kind]
+    with style.styled():
+        figure, grid = style.new_figure(
+            4.2 if changed else 2.6,
+            nrows=2 if changed else 1,
+            sharex=True,
+            squeeze=False,
+            gridspec_kw={"height_ratios": [1.7, 1]} if changed else None,
+        )
+        top = grid[0][0]
+        style.zero_line(top)
+        top.plot(x, initial, color=style.BEFORE, lw=2.4, label="this model" if final is None else "before")
+        if final is not None:
+            top.plot(x, final, color=style.AFTER, ls=style.DASHES[1], label="after")
+        if kind == "pair":
+            limits = _well_limits(initial)
+            top.set_ylim(*limits)
+            visible = x[(initial < limits[1]) & (np.abs(initial) > 1e-6)]
+            if visible.size:
+                top.set_xlim(visible[0] - 0.1, visible[-1] + 0.1)
+        top.set_ylabel(f"{symbol} / {unit}")
+        top.legend(title=style.short(name), alignment="left")
+        if changed and final is not None:
+            _difference(grid[1][0], x, final - initial, symbol, unit)
+        grid[-1][0].set_xlabel(abscissa)
+    caption = f"{symbol} of {name}" + (" before and after the calibration." if final is not None else ".")
+    alt = caption + (" The difference is drawn below." if changed else "")
+    return Drawing(_file_name(kind, name), alt, caption, figure)
+
+
+def correction(name: str, function: Function, kind: str) -> Drawing | None:
+    """What is added to a function of a frozen potential before and after; ``None`` if nothing changed.
+
+    Arguments as of :func:`function_pair`.
+    """
+    x, initial, final = _curve(function.abscissa), _curve(function.initial), _curve(function.final)
+    if x is None or initial is None or final is None or not _changed(initial, final):
+        return None
+    symbol, abscissa, unit = _AXES[kind]
+    factor, unit = (1e3, "meV") if unit == "eV" else (1.0, unit)
+    with style.styled():
+        figure, axes = style.new_figure(2.6)
+        style.zero_line(axes)
+        axes.plot(x, factor * initial, color=style.BEFORE, lw=2.4, label="before")
+        axes.plot(x, factor * final, color=style.AFTER, ls=style.DASHES[1], label="after")
+        axes.set_xlabel(abscissa)
+        axes.set_ylabel(f"δ{symbol} / {unit}")
+        axes.legend(title=style.short(name), alignment="left")
+    caption = f"Correction δ{symbol} of {name}, added to the frozen potential, before and after the calibration."
+    largest = int(np.nanargmax(np.abs(final - initial)))
+    alt = f"{caption} It changes most, by {factor * (final - initial)[largest]:.3g} {unit}, at {x[largest]:.2f}."
+    return Drawing(_file_name(kind, name), alt, caption, figure)
+
+
+def _file_name(kind: str, name: str) -> str:
+    return "function-" + "".join(c if c.isalnum() else "-" for c in f"{kind}-{name}")
+
+
+def _difference(axes: Axes, x: Floats, change: Floats, symbol: str, unit: str) -> None:
+    factor, unit = (1e3, "meV") if unit == "eV" else (1.0, unit)
+    style.zero_line(axes)
+    axes.plot(x, factor * change, color=style.AFTER, label="_difference")
+    axes.fill_between(x, factor * change, color=style.AFTER, alpha=0.15, lw=0, label="_difference")
+    axes.set_ylabel(f"Δ{symbol} / {unit}")
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def function_figures(data: ReportData) -> list[Drawing]:
+    """All functions of the potential that are worth a figure."""
+    tables = {
+        "pair": data.functions.pair,
+        "density": data.functions.density,
+        "embedding": data.functions.embedding,
+    }
+    draw = correction if data.functions.correction else function_pair
+    drawings = [draw(name, entry, kind) for kind, table in tables.items() for name, entry in table.items()]
+    return [drawing for drawing in drawings if drawing is not None]
+
+
+def structure(entry: Structure, n: int) -> Drawing | None:
+    """The radial distribution function of a phase before and after; ``n`` tells several apart."""
+    x, initial, final = _curve(entry.r), _curve(entry.initial), _curve(entry.final)
+    if x is None or initial is None:
+        return None
+    with style.styled():
+        figure, axes = style.new_figure(2.6)
+        axes.axhline(1, color=style.FAINT, lw=0.8, zorder=0)
+        axes.plot(x, initial, color=style.BEFORE, lw=2.4, label="this model" if final is None else "before")
+        if final is not None:
+            axes.plot(x, final, color=style.AFTER, ls=style.DASHES[1], label="after")
+        axes.set_xlabel("r / Å")
+        axes.set_ylabel("g(r)")
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(0, float(np.nanmax(x)))
+        axes.legend(title=style.short(entry.phase), alignment="left")
+    peak = f"first peak {np.nanmax(initial):.2f} at {x[np.nanargmax(initial)]:.2f} Å"
+    if final is not None:
+        peak += f" before, {np.nanmax(final):.2f} at {x[np.nanargmax(final)]:.2f} Å after"
+    where = f"{entry.phase} at {entry.pressure_gpa:g} GPa"
+    caption = f"Radial distribution function of {where}, each model at its own transition temperature."
+    pks = tuple(pk for pk in (entry.initial_pk, entry.final_pk) if pk)
+    return Drawing(f"rdf-{n}", f"Radial distribution function of {where}; {peak}.", caption, figure, pks)
+
+
+def structures(data: ReportData) -> list[Drawing]:
+    """The radial distribution functions that the record holds."""
+    drawings = [structure(entry, n) for n, entry in enumerate(data.structures, start=1)]
+    return [drawing for drawing in drawings if drawing is not None]
