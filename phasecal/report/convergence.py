@@ -156,8 +156,7 @@ def overlap(data: ReportData) -> Drawing | None:
             axes.set_axis_off()
     caption = (
         f"Overlap of the states that round {number} joined: the probability that a frame of the row's state belongs to "
-        "the column's (rows sum to 1). Neighbours below 0.03 would not be trusted. m: model version of this campaign, "
-        "0 is the initial one."
+        "the column's (rows sum to 1). Model 0 is the initial one."
     )
     words = "; ".join(
         f"{phase.phase} at {phase.pressure_gpa:g} GPa: {len(phase.joined)} states"
@@ -179,16 +178,17 @@ def _joined(entry: Round) -> list[RoundPhase]:
 
 
 def _matrix(axes: Axes, phase: RoundPhase) -> None:
-    """One matrix as tiles with their numbers."""
+    """One matrix as tiles with their numbers; tiles are drawn, for an image would have to be loaded."""
     values = np.array([[np.nan if v is None else v for v in row] for row in phase.overlap_matrix])
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.pcolormesh(values, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
     for (i, j), value in np.ndenumerate(values):
-        axes.text(
-            j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value > 0.55 else style.INK
-        )
-    labels = [style.short(name, 40) for name in phase.joined]
-    axes.set_xticks(range(len(labels)), [str(i + 1) for i in range(len(labels))])
-    axes.set_yticks(range(len(labels)), [f"{name}  {i + 1}" for i, name in enumerate(labels)], fontsize=7)
+        ink = "white" if value > 0.55 else style.INK
+        axes.text(j + 0.5, i + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=7, color=ink)
+    names = [style.short(name.removeprefix(f"{phase.phase} at "), 40) for name in phase.joined]
+    places = np.arange(len(names)) + 0.5
+    axes.set_xticks(places, [str(i + 1) for i in range(len(names))])
+    axes.set_yticks(places, [f"{name}: {i + 1}" for i, name in enumerate(names)], fontsize=7)
+    axes.invert_yaxis()
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_title(style.short(f"{phase.phase}, {phase.pressure_gpa:g} GPa"))

@@ -51,9 +51,9 @@ def series_of(figure: Figure) -> str:
 
 
 def _named(axes: Axes) -> Iterator[tuple[str, Artist]]:
-    """Artists of some axes with the name of their series."""
+    """Curves, bands and bars of some axes with the name of their series."""
     inside = {id(part): item for item in axes.containers for part in item.get_children()}
-    for artist in axes.get_children():
+    for artist in (*axes.lines, *axes.collections, *axes.patches):
         name = _name(inside.get(id(artist), artist).get_label())
         if name is not None:
             yield name, artist

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -141,32 +142,39 @@ def function_figures(data: ReportData) -> list[Drawing]:
     return [drawing for drawing in drawings if drawing is not None]
 
 
-def structure(entry: Structure, n: int) -> Drawing | None:
-    """The radial distribution function of a phase before and after; ``n`` tells several apart."""
-    x, initial, final = _curve(entry.r), _curve(entry.initial), _curve(entry.final)
-    if x is None or initial is None:
+def structures(data: ReportData) -> Drawing | None:
+    """Radial distribution functions before and after, a panel per phase and pressure; ``None`` if there are none."""
+    drawn = [entry for entry in data.structures if _curve(entry.r) is not None and _curve(entry.initial) is not None]
+    if not drawn:
         return None
+    n_rows = -(-len(drawn) // 2)
     with style.styled():
-        figure, axes = style.new_figure(2.6)
-        axes.axhline(1, color=style.FAINT, lw=0.8, zorder=0)
-        axes.plot(x, initial, color=style.BEFORE, lw=2.4, label="this model" if final is None else "before")
-        if final is not None:
-            axes.plot(x, final, color=style.AFTER, ls=style.DASHES[1], label="after")
-        axes.set_xlabel("r / Å")
-        axes.set_ylabel("g(r)")
-        axes.set_ylim(bottom=0)
-        axes.set_xlim(0, float(np.nanmax(x)))
-        axes.legend(title=style.short(entry.phase), alignment="left")
-    peak = f"first peak {np.nanmax(initial):.2f} at {x[np.nanargmax(initial)]:.2f} Å"
-    if final is not None:
-        peak += f" before, {np.nanmax(final):.2f} at {x[np.nanargmax(final)]:.2f} Å after"
-    where = f"{entry.phase} at {entry.pressure_gpa:g} GPa"
-    caption = f"Radial distribution function of {where}, each model at its own transition temperature."
-    pks = tuple(pk for pk in (entry.initial_pk, entry.final_pk) if pk)
-    return Drawing(f"rdf-{n}", f"Radial distribution function of {where}; {peak}.", caption, figure, pks)
+        figure, grid = style.new_figure(2.3 * n_rows, nrows=n_rows, ncols=2, squeeze=False)
+        words = [_structure(axes, entry) for axes, entry in zip(grid.flat, drawn, strict=False)]
+        for axes in grid.flat[len(drawn) :]:
+            axes.set_axis_off()
+    caption = "Radial distribution functions, each model at its own transition temperature."
+    pks = tuple(pk for entry in drawn for pk in (entry.initial_pk, entry.final_pk) if pk)
+    return Drawing("rdf", f"Radial distribution functions; first peaks: {'; '.join(words)}.", caption, figure, pks)
 
 
-def structures(data: ReportData) -> list[Drawing]:
-    """The radial distribution functions that the record holds."""
-    drawings = [structure(entry, n) for n, entry in enumerate(data.structures, start=1)]
-    return [drawing for drawing in drawings if drawing is not None]
+def _structure(axes: Axes, entry: Structure) -> str:
+    """Draw one g(r) before and after; return its peaks in words."""
+    x = np.array(entry.r, dtype=float)
+    curves = [("before", _curve(entry.initial)), ("after", _curve(entry.final))]
+    if entry.final is None:
+        curves = [("this model", _curve(entry.initial))]
+    looks: list[dict[str, Any]] = [{"color": style.BEFORE, "lw": 2.4}, {"color": style.AFTER, "ls": style.DASHES[1]}]
+    words = []
+    axes.axhline(1, color=style.FAINT, lw=0.8, zorder=0)
+    for (label, curve), look in zip(curves, looks, strict=False):
+        if curve is not None:
+            axes.plot(x, curve, label=label, **look)
+            words.append(f"{label} {np.nanmax(curve):.2f} at {x[np.nanargmax(curve)]:.2f} Å")
+    axes.set_xlabel("r / Å")
+    axes.set_ylabel("g(r)")
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(0, float(np.nanmax(x)))
+    axes.set_title(style.short(f"{entry.phase}, {entry.pressure_gpa:g} GPa"))
+    axes.legend()
+    return f"{entry.phase} at {entry.pressure_gpa:g} GPa {', '.join(words)}"

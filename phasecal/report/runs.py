@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from phasecal.observables.slab import SOLID_WINDOW
@@ -110,6 +111,8 @@ def _block_panel(axes: Axes, replicas: Sequence[Replica]) -> None:
         if replica.temperature_sigma_k is not None:
             axes.axhline(replica.temperature_sigma_k, lw=0.8, alpha=0.7, **look)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())  # the default writes mathematics, which the style leaves unread
     axes.set_ylim(bottom=0)
     axes.set_xlabel("block length / ps")
     axes.set_ylabel("σ of the mean / K")
@@ -164,7 +167,8 @@ def interface_run(anchor: Anchor, number: int) -> Drawing | None:
         caption += " Profile along the box: last frame bold, first faint; crystal high, liquid low."
     if "blocks" in axes:
         caption += (
-            " Block errors: points rise to a plateau, the error of the mean; lines: the quoted σ of each replica."
+            " Block errors: points rise to a plateau, the error of the mean; lines: the quoted σ of each replica, "
+            "which also knows how far interfaces wander."
         )
     alt = f"Temperature and solid fraction over time of {len(replicas)} replicas, {title}.{result}"
     pks = tuple(pk for pk in (anchor.pk, *(replica.pk for replica in replicas)) if pk)

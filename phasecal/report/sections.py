@@ -273,7 +273,7 @@ def potential(page: Page) -> Html:
         )
     return join(
         section("The potential", page.figures_of("function-"), listing),
-        section("Structure of the phases", page.figures_of("rdf-")),
+        section("Structure of the phases", page.figure("rdf")),
     )
 
 

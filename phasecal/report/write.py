@@ -20,9 +20,14 @@ from phasecal.report.tables import write_tables
 
 def _drawings(data: ReportData) -> list[Drawing]:
     results = outcomes(data)
-    single = [temperatures(results), over_pressure(data.lines, results), convergence(data, results), overlap(data)]
-    drawn = [item for item in single if item is not None]
-    return [*drawn, *structures(data), *function_figures(data), *interface_figures(data)]
+    single = [
+        temperatures(results),
+        over_pressure(data.lines, results),
+        convergence(data, results),
+        overlap(data),
+        structures(data),
+    ]
+    return [item for item in single if item is not None] + function_figures(data) + interface_figures(data)
 
 
 def write_report(data: dict[str, Any], out_dir: Path) -> list[Path]:
