@@ -146,10 +146,10 @@ def overlap(data: ReportData) -> Drawing | None:
     if not phases:
         return None
     most = max(len(phase.overlap_matrix) for phase in phases)
+    n_columns = min(2, len(phases))
+    n_rows = -(-len(phases) // n_columns)
     with style.styled():
-        figure, grid = style.new_figure(
-            (0.35 * most + 0.9) * -(-len(phases) // 2), nrows=-(-len(phases) // 2), ncols=2, squeeze=False
-        )
+        figure, grid = style.new_figure(n_rows * (0.35 * most + 0.9), nrows=n_rows, ncols=n_columns, squeeze=False)
         for axes, phase in zip(grid.flat, phases, strict=False):
             _matrix(axes, phase)
         for axes in grid.flat[len(phases) :]:

@@ -75,22 +75,28 @@ def _axis(axes: Axes, which: str) -> list[str]:
 
 def _points(figure: Figure, axes: Axes, line: Line2D) -> list[list[Any]]:
     """The visible points of a curve: x and y in the SVG, and the numbers as text."""
-    if line.get_transform() != axes.transData:  # a line across the panel has no points
-        return []
+    bars = _bars(axes, line)
+    if line.get_transform() != axes.transData or (bars is not None and bars.lines[0] is not line):
+        return []  # a line across the panel, or the caps of error bars
     values = np.column_stack([np.asarray(axis, dtype=float) for axis in line.get_data()])
     places = axes.transData.transform(values)
     low, high = axes.bbox.padded(1).get_points()
     chosen = np.flatnonzero(((places >= low) & (places <= high)).all(axis=1))  # nan compares as false
     chosen = chosen[:: max(1, -(-len(chosen) // MAX_POINTS))]
-    sigma = _sigma(axes, line)
+    sigma = _sigma(bars)
     words = [f"{y:.5g}" if sigma is None else f"{y:.5g} ± {sigma[i]:.2g}" for i, y in enumerate(values[:, 1])]
     places[:, 1] = figure.bbox.height - places[:, 1]
     return [[*places[i].round(1).tolist(), f"{values[i, 0]:.5g}", words[i]] for i in chosen]
 
 
-def _sigma(axes: Axes, line: Line2D) -> NDArray[np.float64] | None:
-    """Half the lengths of the error bars along y of a line's points, or ``None`` without error bars."""
-    for container in axes.containers:
-        if isinstance(container, ErrorbarContainer) and container.lines[0] is line and container.has_yerr:
-            return np.array([np.ptp(segment[:, 1]) / 2 for segment in container.lines[2][0].get_segments()])
-    return None
+def _bars(axes: Axes, line: Line2D) -> ErrorbarContainer | None:
+    """The error bars that a line belongs to, as their points or their caps."""
+    bars = [item for item in axes.containers if isinstance(item, ErrorbarContainer)]
+    return next((item for item in bars if any(part is line for part in item.get_children())), None)
+
+
+def _sigma(bars: ErrorbarContainer | None) -> NDArray[np.float64] | None:
+    """Half the lengths of error bars along y, or ``None`` without such."""
+    if bars is None or not bars.has_yerr:
+        return None
+    return np.array([np.ptp(segment[:, 1]) / 2 for segment in bars.lines[2][0].get_segments()])

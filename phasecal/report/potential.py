@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,9 @@ def function_figures(data: ReportData) -> list[Drawing]:
     }
     draw = correction if data.functions.correction else function_pair
     drawings = [draw(name, entry, kind) for kind, table in tables.items() for name, entry in table.items()]
-    return [drawing for drawing in drawings if drawing is not None]
+    first = next((item.pk for item in data.lineage if item.round == 0), None)
+    pks = tuple(pk for pk in (first, data.summary.model and data.summary.model.pk) if pk)
+    return [replace(drawing, pks=pks) for drawing in drawings if drawing is not None]
 
 
 def structures(data: ReportData) -> Drawing | None:
@@ -147,9 +150,10 @@ def structures(data: ReportData) -> Drawing | None:
     drawn = [entry for entry in data.structures if _curve(entry.r) is not None and _curve(entry.initial) is not None]
     if not drawn:
         return None
-    n_rows = -(-len(drawn) // 2)
+    n_columns = min(2, len(drawn))
+    n_rows = -(-len(drawn) // n_columns)
     with style.styled():
-        figure, grid = style.new_figure(2.3 * n_rows, nrows=n_rows, ncols=2, squeeze=False)
+        figure, grid = style.new_figure(2.4 * n_rows, nrows=n_rows, ncols=n_columns, squeeze=False)
         words = [_structure(axes, entry) for axes, entry in zip(grid.flat, drawn, strict=False)]
         for axes in grid.flat[len(drawn) :]:
             axes.set_axis_off()

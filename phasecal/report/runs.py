@@ -113,6 +113,7 @@ def _block_panel(axes: Axes, replicas: Sequence[Replica]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())  # the default writes mathematics, which the style leaves unread
+    axes.margins(y=0.12)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("block length / ps")
     axes.set_ylabel("σ of the mean / K")
