@@ -31,8 +31,8 @@ def nodes_of(data: ReportData) -> dict[int, Node]:
             found.setdefault(pk, Node(what, form.format(pk=pk)))
 
     add(data.pk, "this campaign", "phasecal show {pk} --json")
+    estimated = {entry.pk for entry in data.rounds}
     for boundary in data.summary.boundaries:
-        estimated = {entry.pk for entry in data.rounds}
         name = f"{' → '.join(boundary.phases)}, {boundary.pressure_gpa:g} GPa"
         if boundary.pk not in estimated:  # the point of an unfinished calibration is its latest step
             add(boundary.pk, f"boundary point {name}", POINT)
@@ -48,7 +48,7 @@ def nodes_of(data: ReportData) -> dict[int, Node]:
             add(pk, f"frames of {curve.phase} at the transition", NODE)
     for item in data.properties:
         for pk in (item.initial_pk, item.final_pk):
-            add(pk, "a measurement of the table of properties", PROCESS)
+            add(pk, "a measurement of the table of properties", NODE)
     for run in data.rejected:
         add(run.pk, run.what, PROCESS)
     for version in data.lineage:

@@ -10,6 +10,8 @@ from phasecal.observables.liquid import diffusion_coefficient, rdf
 
 AMU_PER_A3 = 1.66053906660
 """1 amu/Å³ in g/cm³ (CODATA 2018)."""
+RDF_FRAMES = 100
+"""Frames that g(r) is averaged over: more make no curve smoother than its line is wide."""
 
 
 def properties(node, pairs: list[tuple], rounds: list[dict], final_hash: str) -> list[dict]:
@@ -141,6 +143,11 @@ def diffusion(run) -> tuple[float, float] | None:
     return estimate.value, estimate.sigma
 
 
+def spread(n_frames: int) -> np.ndarray:
+    """Indices of at most :data:`RDF_FRAMES` frames, spread over the run."""
+    return np.unique(np.linspace(0, n_frames - 1, RDF_FRAMES).astype(int))
+
+
 def structures(pairs: list[tuple]) -> list[dict]:
     """g(r) of both phases at every transition, of the initial and of the verified model."""
     found = []
@@ -152,7 +159,8 @@ def structures(pairs: list[tuple]) -> list[dict]:
                 nodes["final"] = verified.outputs.samples[side]
             samples = {role: node.get_sample() for role, node in nodes.items()}
             r_max = 0.99 * min(float(sample.cells[:, range(3), range(3)].min()) / 2 for sample in samples.values())
-            curves = {role: rdf(sample, r_max) for role, sample in samples.items()}
+            few = {role: sample.take(spread(sample.n_frames)) for role, sample in samples.items()}
+            curves = {role: rdf(sample, r_max) for role, sample in few.items()}
             entry = {"phase": phase, "pressure_gpa": transition["pressure_gpa"], "r": curves["initial"][0].tolist()}
             entry |= {role: g.tolist() for role, (_, g) in curves.items()}
             found.append(entry | {f"{role}_pk": node.pk for role, node in nodes.items()})

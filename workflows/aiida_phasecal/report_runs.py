@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from aiida import orm
@@ -79,8 +78,7 @@ def blocks(thermo: dict, task: dict, n_atoms: int) -> dict:
 
 def profile(sample, task: dict) -> dict:
     """In-plane order along the box of an interface run in its first and last frame."""
-    kept = {name: getattr(sample, name)[[0, -1]] for name in ("positions", "cells", "energies", "steps")}
-    order = two_phase_order(replace(sample, **kept), task).profile
+    order = two_phase_order(sample.take(np.array([0, -1])), task).profile
     z = (np.arange(order.shape[1]) + 0.5) / order.shape[1]
     return {"profile_z": z.tolist(), "profile_first": order[0].tolist(), "profile_last": order[1].tolist()}
 
