@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -77,6 +77,16 @@ class Sample:
         """Cell volumes, Å³, shape (n_frames,)."""
         volumes: NDArray[np.float64] = np.abs(np.linalg.det(self.cells))
         return volumes
+
+    def take(self, frames: NDArray[np.integer]) -> Sample:
+        """Return some of the frames, by their indices."""
+        return replace(
+            self,
+            positions=self.positions[frames],
+            cells=self.cells[frames],
+            energies=self.energies[frames],
+            steps=self.steps[frames],
+        )
 
     def save(self, file: str | Path | IO[bytes]) -> None:
         """Write the sample as npz (no pickle)."""

@@ -33,6 +33,9 @@ from phasecal.potentials.base import Frames
 FloatArray = NDArray[np.float64]
 
 
+_Solution = tuple[Mapping[Sampled, Uncertain], float | None, FloatArray]
+
+
 @dataclass(frozen=True)
 class JoinedStates:
     """A target state of a phase, and all sampled states that overlap with it.
@@ -43,6 +46,7 @@ class JoinedStates:
         inefficiency: Stored frames of the current model at the target state per independent one.
         phi: G/NkT of each joined state, up to a constant that they share and the kinetic part.
         overlap: Least two-state overlap of the pairs that join them; None for a state alone.
+        overlap_matrix: Overlap of all of them, in the order of ``phi``, shape (n_states, n_states).
     """
 
     frames: Frames
@@ -50,6 +54,7 @@ class JoinedStates:
     inefficiency: float
     phi: Mapping[Sampled, Uncertain]
     overlap: float | None
+    overlap_matrix: FloatArray
 
 
 def join_states(library: Library, oldest: Mapping[State, int], min_overlap: float) -> dict[State, JoinedStates]:
@@ -113,7 +118,7 @@ def _join_group(
         labels = dict(zip(group, overlapping_groups([*independent.values()], min_overlap=min_overlap), strict=True))
     except DataError as error:
         raise DataError(f"{group[0].state.phase}, {error}") from error
-    solved: dict[int, tuple[Mapping[Sampled, Uncertain], float | None]] = {}
+    solved: dict[int, _Solution] = {}
     joined: dict[State, JoinedStates] = {}
     for state, oldest in targets.items():
         current = Sampled(library.current, state)
@@ -122,16 +127,16 @@ def _join_group(
         if not parts <= set(solved):
             together = {key: sample for key, sample in independent.items() if labels[key] in parts}
             solved[int(labels[current])] = _solve(library, together, min_overlap, needed)
-        phi, overlap = solved[int(labels[current])]
         inefficiency = frames[state].n_stored / len(independent[current].volumes)
-        joined[state] = JoinedStates(frames[state].last, frames[state].last_energies, inefficiency, phi, overlap)
+        own = (frames[state].last, frames[state].last_energies, inefficiency)
+        joined[state] = JoinedStates(*own, *solved[int(labels[current])])
     return joined
 
 
 def _solve(
     library: Library, samples: Mapping[Sampled, PhaseSample], min_overlap: float, needed: Sequence[Sampled]
-) -> tuple[Mapping[Sampled, Uncertain], float | None]:
-    """Return φ of all states that overlap, and the least overlap of the pairs that join them.
+) -> _Solution:
+    """Return φ of all states that overlap, the least overlap of the pairs that join them, and the overlap of all.
 
     The part of its error that goes with the mean enthalpy of a sample has the same source as that mean.
     """
@@ -148,4 +153,4 @@ def _solve(
         one_sigma = Uncertain(0.0, enthalpy.scaled(1 / enthalpy.sigma).parts)
         phi = [one + one_sigma.scaled(float(part)) for one, part in zip(phi, column, strict=True)]
     overlap = float(result.overlap.min()) if len(result.overlap) else None
-    return dict(zip(samples, phi, strict=True)), overlap
+    return dict(zip(samples, phi, strict=True)), overlap, result.overlap_matrix

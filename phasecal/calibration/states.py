@@ -198,7 +198,7 @@ class Library:
             DataError: Printed energies are not those of the model that is said to have printed them.
         """
         sources = [source for model in drivers for source in self.select(state, model)]
-        thinned = [_take(s.sample, subsample(s.sample.n_frames, s.enthalpy.inefficiency)) for s in sources]
+        thinned = [s.sample.take(subsample(s.sample.n_frames, s.enthalpy.inefficiency)) for s in sources]
         batch = frames_from_sample(_merge(thinned), max(model.cutoff for model in self.models))
         table = np.full((len(self.models), batch.n_frames), np.nan)
         prepared = prepare(self.models[0], batch)  # the models differ in their parameters only
@@ -263,20 +263,9 @@ def _load_source(folder: Path, entry: SampleFile, models: tuple[Model, ...]) -> 
         raise DataError(f"{entry.file}: its elements are {sample.elements}, those of the model {model.elements}")
     source = Source(entry.file, entry.model, sample)
     if model.complete:
-        few = _take(sample, np.arange(min(_CHECKED_FRAMES, sample.n_frames)))
+        few = sample.take(np.arange(min(_CHECKED_FRAMES, sample.n_frames)))
         check_energies(source, few.energies, energies(model, frames_from_sample(few, model.cutoff)))
     return source
-
-
-def _take(sample: Sample, frames: NDArray[np.int64]) -> Sample:
-    """Return some frames of a sample."""
-    return replace(
-        sample,
-        positions=sample.positions[frames],
-        cells=sample.cells[frames],
-        energies=sample.energies[frames],
-        steps=sample.steps[frames],
-    )
 
 
 def _merge(samples: list[Sample]) -> Sample:

@@ -222,5 +222,6 @@ def _phase_result(state: State, joined: JoinedStates, index: int, step: Step) ->
         "n_eff": float(step.n_eff[index]),
         "sd_beta_du": float(step.spreads[index]),
         "overlap": joined.overlap,
+        "overlap_matrix": joined.overlap_matrix.round(4).tolist(),
         "joined": [str(key) for key in joined.phi],
     }

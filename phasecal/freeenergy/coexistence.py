@@ -38,7 +38,7 @@ from phasecal.observables.ensemble import (
     thermal_pressure_gpa,
     wrong_degrees_of_freedom,
 )
-from phasecal.observables.order import bragg_vectors, solid_fraction
+from phasecal.observables.order import TwoPhaseOrder, bragg_vectors, solid_fraction
 from phasecal.observables.slab import Outcome, Slab, judge_slab, strained
 from phasecal.observables.statistics import Estimate, chi_squared, mean_with_error
 from phasecal.sample import Sample
@@ -161,22 +161,15 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
         InputError: The task is not a coexistence task.
         DataError: Sample and series do not belong together, or the run ends within the discarded part.
     """
-    checked = validate_task(task)
-    if not isinstance(checked, CoexistenceTask):
-        raise InputError(f"expected a task of kind coexistence, got {checked.kind}")
+    checked = _coexistence_task(task)
     if not np.isin(sample.steps, thermo["step"]).all():
         raise DataError(f"sample {sample.phase}: frames at steps that the series does not have")
-    cell = crystal(checked.structure)
-    box = two_phase_repeats(cell, checked.n_lateral, checked.n_normal)
-    fraction = solid_fraction(sample, bragg_vectors(cell, box, in_plane=True)).fraction
+    fraction = two_phase_order(sample, task).fraction
     time_ps = sample.steps * checked.timestep_fs / 1000
     slab = judge_slab(fraction, time_ps)
     guess_k = _next_guess(slab, time_ps, thermo, checked)
 
-    discard = max(DISCARD_STEPS, DISCARD_SHARE * checked.production_steps)
-    kept = thermo["step"] >= discard
-    if np.sum(kept) < 4:
-        raise DataError(f"the run ends within the {discard:.0f} steps that are left out; it needs to be longer")
+    kept = kept_lines(thermo, task)
     series_k = ensemble_temperature(thermo, checked.timestep_fs, sample.n_atoms)[kept]
     stress, stress_missing = average("stress", ((thermo["pxx"] + thermo["pyy"]) / 2 - thermo["pzz"])[kept])
     pressure, _ = average("pressure", thermo["pzz"][kept])
@@ -202,6 +195,40 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
         seed=checked.seed,
         rejections=[reason for reason in reasons if reason is not None],
     )
+
+
+def _coexistence_task(task: Mapping[str, Any]) -> CoexistenceTask:
+    """Return the task of a two-phase run, or an InputError."""
+    checked = validate_task(task)
+    if not isinstance(checked, CoexistenceTask):
+        raise InputError(f"expected a task of kind coexistence, got {checked.kind}")
+    return checked
+
+
+def two_phase_order(sample: Sample, task: Mapping[str, Any]) -> TwoPhaseOrder:
+    """Where the box of a two-phase run is solid.
+
+    Raises:
+        InputError: The task is not a coexistence task.
+    """
+    checked = _coexistence_task(task)
+    cell = crystal(checked.structure)
+    box = two_phase_repeats(cell, checked.n_lateral, checked.n_normal)
+    return solid_fraction(sample, bragg_vectors(cell, box, in_plane=True))
+
+
+def kept_lines(thermo: Thermo, task: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Which lines of the series of a two-phase run count, shape (n_lines,): not those while heat still flows.
+
+    Raises:
+        InputError: The task is not a coexistence task.
+        DataError: The run ends within the discarded part.
+    """
+    discard = max(DISCARD_STEPS, DISCARD_SHARE * _coexistence_task(task).production_steps)
+    kept = np.asarray(thermo["step"] >= discard)
+    if np.sum(kept) < 4:
+        raise DataError(f"the run ends within the {discard:.0f} steps that are left out; it needs to be longer")
+    return kept
 
 
 def _next_guess(slab: Slab, time_ps: NDArray[np.float64], thermo: Thermo, task: CoexistenceTask) -> float:

@@ -81,6 +81,7 @@ class PhaseFreeEnergies:
         phi: φ_k per atom relative to the first state, shape (n_states,).
         covariance: Their covariance, shape (n_states, n_states); row and column 0 are zero.
         overlap: Two-state overlap of the pairs that join the states, shape (n_states - 1,).
+        overlap_matrix: Overlap of all states, shape (n_states, n_states); each row sums to 1.
         with_enthalpy: Error of each φ_k that goes with one standard error of the mean enthalpy of each sample, shape
             (n_states, n_states): the covariance of the two divided by that standard error.
     """
@@ -88,6 +89,7 @@ class PhaseFreeEnergies:
     phi: FloatArray
     covariance: FloatArray
     overlap: FloatArray
+    overlap_matrix: FloatArray
     with_enthalpy: FloatArray
 
     def change(self, start: int, end: int) -> tuple[float, float]:
@@ -161,6 +163,7 @@ def phase_free_energies(
         result.f_k / n_atoms,
         result.covariance / n_atoms**2,
         result.neighbor_overlap,
+        result.overlap,
         np.array(with_enthalpy).T,
     )
 

@@ -92,27 +92,33 @@ def statistical_inefficiency(*series: ArrayLike) -> float:
     return g
 
 
-def block_plateau(series: ArrayLike) -> float:
-    """Error of the mean from block averages: the largest over block lengths that leave at least 6 blocks.
+def block_errors(series: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Error of the mean from averages of blocks, for block lengths that double as long as 6 blocks are left.
+
+    The errors grow with the length until blocks are independent: the plateau is the error.
 
     Args:
         series: Equidistant samples, shape (n_samples,).
 
     Returns:
-        Standard error of the mean, in the unit of the series.
+        Block lengths in samples, and standard errors of the mean in the unit of the series, each of shape (n_lengths,).
 
     Raises:
         DataError: Fewer than 12 samples, not finite, or constant.
     """
     x = _checked(series, at_least=2 * FEWEST_BLOCKS)
-    errors: list[float] = []
-    length = 1
-    while len(x) // length >= FEWEST_BLOCKS:
+    lengths = 2 ** np.arange(int(np.log2(len(x) // FEWEST_BLOCKS)) + 1)
+    errors = []
+    for length in lengths:
         n_blocks = len(x) // length
         blocks = x[: n_blocks * length].reshape(n_blocks, length).mean(axis=1)
         errors.append(float(blocks.std(ddof=1)) / n_blocks**0.5)
-        length *= 2
-    return max(errors)
+    return lengths, np.array(errors)
+
+
+def block_plateau(series: ArrayLike) -> float:
+    """Return the largest of the :func:`block_errors`: error of the mean of a series of shape (n_samples,)."""
+    return float(block_errors(series)[1].max())
 
 
 def mean_with_error(*series: ArrayLike, discard: int = 0, at_least: float = MIN_INDEPENDENT) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from phasecal.campaign.reduced import REFERENCE
@@ -21,10 +21,11 @@ PROTECTED_CHANGE = 0.005
 
 @dataclass(frozen=True)
 class Estimate:
-    """A temperature with its standard uncertainty, K."""
+    """A temperature with its standard uncertainty, K, and the key of the node that holds it."""
 
     value: float
     sigma: float
+    pk: int | None = field(default=None, compare=False)
 
     def differs(self, other: Estimate) -> float:
         """The difference in units of the combined standard uncertainty."""
@@ -34,9 +35,9 @@ class Estimate:
         return f"{with_sigma(self.value, self.sigma)} K"
 
 
-def estimate(value: float | None, sigma: float | None) -> Estimate | None:
+def estimate(value: float | None, sigma: float | None, pk: int | None = None) -> Estimate | None:
     """The estimate, or ``None`` if the value or its interval is missing."""
-    return None if value is None or sigma is None else Estimate(value, sigma)
+    return None if value is None or sigma is None else Estimate(value, sigma, pk)
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ def _training(data: ReportData, boundary: Boundary) -> Estimate | None:
     for entry in reversed(data.rounds):
         target = target_of(entry, boundary)
         if target is not None and (final is None or entry.parent == final):
-            return estimate(target.temperature_k, target.sigma_k)
+            return estimate(target.temperature_k, target.sigma_k, entry.pk)
         if target is not None and entry.model_hash == final:
-            return estimate(target.predicted_temperature_k, target.sigma_k)
+            return estimate(target.predicted_temperature_k, target.sigma_k, entry.pk)
     return None
 
 
@@ -103,19 +104,20 @@ def _verified(data: ReportData, boundary: Boundary) -> Estimate | None:
     own = [item for item in anchors_of(data, boundary, "verification") if item.model_hash == final]
     if not own:
         return None
-    quoted = estimate(boundary.temperature_k, boundary.sigma_k)
-    return quoted or estimate(own[-1].temperature_k, own[-1].sigma_k)
+    quoted = estimate(boundary.temperature_k, boundary.sigma_k, boundary.pk)
+    return quoted or estimate(own[-1].temperature_k, own[-1].sigma_k, own[-1].pk)
 
 
 def outcome(data: ReportData, boundary: Boundary) -> Outcome:
     """Collect what is known about a boundary."""
     target = estimate(boundary.target_k, boundary.target_sigma_k)
     if data.summary.task != "calibrate":
-        measured = estimate(boundary.temperature_k, boundary.sigma_k)
+        measured = estimate(boundary.temperature_k, boundary.sigma_k, boundary.pk)
         return Outcome(boundary, initial=None, training=None, result=measured, kind="measured", target=target)
-    initial = estimate(boundary.initial_k, boundary.initial_sigma_k)
-    if initial is None and (first := anchors_of(data, boundary, "initial")):
-        initial = estimate(first[-1].temperature_k, first[-1].sigma_k)
+    first = anchors_of(data, boundary, "initial")
+    initial = estimate(boundary.initial_k, boundary.initial_sigma_k, first[-1].pk if first else None)
+    if initial is None and first:
+        initial = estimate(first[-1].temperature_k, first[-1].sigma_k, first[-1].pk)
     result = _verified(data, boundary)
     kind: Literal["verified", "not verified"] = "verified" if result else "not verified"
     return Outcome(boundary, initial, _training(data, boundary), result, kind, target)
@@ -220,6 +222,11 @@ def collect_warnings(data: ReportData) -> list[str]:
         )
     for item in outcomes(data):
         found += _boundary_warnings(data, item)
+    if data.rejected:
+        n = len(data.rejected)
+        found.append(
+            f"{n} {'run was' if n == 1 else 'runs were'} rejected and not used; why is listed under Interface runs."
+        )
     found += _property_warnings(data)
     if names := withheld(data):
         found.append(f"Not shown, because it came without an interval: {', '.join(names)}.")

@@ -111,13 +111,18 @@ class RoundTarget(_Part):
 
 
 class RoundPhase(_Part):
-    """How well one phase was reweighted in one round: N_eff as a fraction, sd(βΔU), least overlap."""
+    """How well one phase was reweighted in one round: N_eff as a fraction, sd(βΔU), least overlap.
+
+    ``overlap_matrix`` has a row and a column for each of the states in ``joined``; records older than it have none.
+    """
 
     phase: str
     pressure_gpa: float = 0.0
     n_eff: Number = None
     sd_beta_du: Number = None
     overlap: Number = None
+    joined: list[str] = []
+    overlap_matrix: list[list[Number]] = []
 
 
 class Round(_Part):
@@ -136,14 +141,26 @@ class Round(_Part):
 
 
 class Replica(_Part):
-    """Time series of one interface run: ps, K, and the solid fraction between 0 and 1."""
+    """One interface run.
 
+    Time series of temperature (K) and solid fraction (0 to 1) over time (ps); the standard error of the mean
+    temperature (K) from blocks of a length (ps); the in-plane order along z (fraction of the box) in the first and
+    the last frame.
+    """
+
+    pk: int | None = None
+    seed: int | None = None
     time_ps: Series = []
     temperature_k: Series = []
     solid_fraction_time_ps: Series = []
     solid_fraction: Series = []
     temperature_mean_k: Number = None
     temperature_sigma_k: Sigma = None
+    block_ps: Series = []
+    block_sigma_k: Series = []
+    profile_z: Series = []
+    profile_first: Series = []
+    profile_last: Series = []
 
 
 class Anchor(_Part):
@@ -189,15 +206,58 @@ class Function(_Strict):
 
 
 class Functions(_Strict):
-    """The functions of the potential, by element or pair of elements."""
+    """The functions of the potential, by element or pair of elements; or of the ``correction`` of a frozen one."""
 
+    correction: bool = False
     pair: dict[str, Function] = {}
     density: dict[str, Function] = {}
     embedding: dict[str, Function] = {}
 
 
+class Structure(_Strict):
+    """Radial distribution function of a phase at the transition of the model before and after; r in Å."""
+
+    phase: str
+    pressure_gpa: float
+    r: Series
+    initial: Series
+    final: Series | None = None
+    initial_pk: int | None = None
+    final_pk: int | None = None
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Structure:
+        if {len(self.initial), len(self.final or self.initial)} != {len(self.r)}:
+            raise ValueError("r, initial and final must have one length")
+        return self
+
+
+class Line(_Strict):
+    """A boundary over pressure (GPa): temperature and interval (K), and where no third phase is more stable.
+
+    ``label`` says whose it is: of the initial model, of the verified one, or of the only one that was measured.
+    """
+
+    label: Literal["initial", "verification", "measured"]
+    phases: tuple[str, str]
+    pressure_gpa: Series
+    temperature_k: Series
+    sigma_k: Series
+    stable: list[bool]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Line:
+        columns = (self.pressure_gpa, self.temperature_k, self.sigma_k, self.stable)
+        if len({len(column) for column in columns}) != 1:
+            raise ValueError("pressure_gpa, temperature_k, sigma_k and stable must have one length")
+        return self
+
+
 class Property(_Strict):
-    """A property before and after. ``name`` and ``unit`` as in :mod:`phasecal.report.properties`."""
+    """A property before and after. ``name`` and ``unit`` as in :mod:`phasecal.report.properties`.
+
+    The keys are those of the nodes that hold the numbers.
+    """
 
     name: str
     symbol: str = ""
@@ -207,6 +267,8 @@ class Property(_Strict):
     final: Number = None
     final_sigma: Sigma = None
     protected: bool = False
+    initial_pk: int | None = None
+    final_pk: int | None = None
 
     @model_validator(mode="after")
     def _known_unit(self) -> Property:
@@ -216,18 +278,32 @@ class Property(_Strict):
         return self
 
 
-class Rdf(_Strict):
-    """Radial distribution function of the liquid before and after; r in Å."""
+class Parameter(_Strict):
+    """A parameter of the model, or the root mean square of a group of ``n`` of them, before and after."""
 
-    r: Series
-    initial: Series
-    final: Series | None = None
+    name: str
+    n: int = 1
+    initial: Number
+    final: Number
+    change: Number
 
-    @model_validator(mode="after")
-    def _same_length(self) -> Rdf:
-        if {len(self.initial), len(self.final or self.initial)} != {len(self.r)}:
-            raise ValueError("r, initial and final must have one length")
-        return self
+
+class Rejection(_Strict):
+    """A run or a measurement that was not used, with the reasons."""
+
+    what: str
+    pk: int | None = None
+    seed: int | None = None
+    reasons: list[str]
+
+
+class CostPart(_Strict):
+    """What a part of the campaign cost: jobs of molecular dynamics, atom-steps, seconds of running jobs."""
+
+    name: str
+    jobs: int
+    atom_steps: Number
+    job_s: Number
 
 
 class Version(_Strict):
@@ -254,9 +330,13 @@ class ReportData(_Strict):
     anchors: list[Anchor] = []
     functions: Functions = Field(default_factory=Functions)
     properties: list[Property] = []
-    rdf: Rdf | None = None
+    parameters: list[Parameter] = []
+    structures: list[Structure] = []
+    lines: list[Line] = []
     lineage: list[Version] = []
+    rejected: list[Rejection] = []
     cost: Cost | None = None
+    cost_parts: list[CostPart] = []
     warnings: list[str] = []
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasecal.report import style
+from phasecal.report.checks import Outcome
+from phasecal.report.data import Line
 from phasecal.report.style import Drawing
 
 LINE_COLUMNS = ("pressure_gpa", "temperature_k", "sigma_k", "slope_k_gpa", "slope_sigma_k_gpa", "stable")
@@ -72,15 +75,88 @@ def phase_diagram(data: dict[str, Any]) -> Drawing:
     )
 
 
-def _line(axes: Any, line: dict[str, Any], colour: str, label: str) -> None:
+def over_pressure(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Drawing | None:
+    """Draw the boundaries over pressure before and after a calibration, or as measured, and experiment.
+
+    Args:
+        lines: The boundaries over pressure, of each model.
+        outcomes: One entry per boundary and pressure.
+
+    Returns:
+        The figure, or ``None`` without a boundary at two pressures.
+    """
+    of_boundary: dict[str, list[Outcome]] = {}
+    for item in outcomes:
+        of_boundary.setdefault("–".join(item.boundary.phases), []).append(item)
+    if not lines and max(map(len, of_boundary.values()), default=0) < 2:
+        return None
+    with style.styled():
+        figure, axes = style.new_figure(4.0)
+        for i, (name, items) in enumerate(of_boundary.items()):
+            looks = {
+                "before": ("before", style.BEFORE),
+                "verified": ("verified", style.AFTER),
+                "measured": (style.short(name), style.CYCLE[i % len(style.CYCLE)]),
+                "experiment": ("experiment", style.EXPERIMENT),
+            }
+            for line in lines:
+                if "–".join(line.phases) == name:
+                    label, colour = looks[_KINDS[line.label]]
+                    _line(axes, line.model_dump(), colour, label)
+            for kind, (label, colour) in looks.items():
+                found = [point for item in items if (point := _point(item, kind)) is not None]
+                _markers(axes, found, style.MARKERS[i % len(style.MARKERS)], colour, label)
+                if kind == "experiment":
+                    _experiment(axes, found)
+        axes.set_xlabel("P / GPa")
+        axes.set_ylabel("T / K")
+        axes.grid(color=style.FAINT, lw=0.5)
+        _legend_once(axes)
+    caption = f"{', '.join(of_boundary)} over pressure; error bars and bands are 1 σ. "
+    caption += "Lines join the points of a model by their slopes (Clausius and Clapeyron). " if lines else ""
+    caption += "The band of experiment is straight between targets, only to guide the eye."
+    words = "; ".join(f"{item.name}: result {item.result}, experiment {item.target}" for item in outcomes)
+    pks = tuple(known.pk for item in outcomes for known in (item.initial, item.result) if known and known.pk)
+    return Drawing("phase-diagram", f"Boundaries over pressure. {words}.", caption, figure, pks)
+
+
+_KINDS = {"initial": "before", "verification": "verified", "measured": "measured"}
+"""What the line of a model is called in the figure."""
+
+
+def _point(item: Outcome, label: str) -> dict[str, Any] | None:
+    """What is known of a boundary under a label, as a point."""
+    known = {"before": item.initial, "experiment": item.target, item.kind: item.result}.get(label)
+    if known is None:
+        return None
+    return {"pressure_gpa": item.boundary.pressure_gpa, "temperature_k": known.value, "sigma_k": known.sigma}
+
+
+def _experiment(axes: Any, points: list[dict[str, Any]]) -> None:
+    """The band of the targets' σ, straight between them."""
+    points = sorted(points, key=lambda point: float(point["pressure_gpa"]))
+    x, y, e = (np.array([point[key] for point in points], dtype=float) for key in LINE_COLUMNS[:3])
+    axes.fill_between(x, y - e, y + e, color=style.EXPERIMENT, alpha=0.25, lw=0, label="_experiment")
+
+
+def _legend_once(axes: Any) -> None:
+    """A legend that names each series once."""
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(
+        *zip(*{label: (handle, label) for handle, label in zip(handles, labels, strict=True)}.values(), strict=True)
+    )
+
+
+def _line(axes: Any, line: Mapping[str, Any], colour: str, label: str) -> None:
     """A line with its band; dashed where it is metastable."""
-    pressure, temperature, sigma = (np.array(line[key]) for key in LINE_COLUMNS[:3])
+    pressure, temperature, sigma = (np.array(line[key], dtype=float) for key in LINE_COLUMNS[:3])
     stable = np.array(line["stable"], dtype=bool)
-    axes.fill_between(pressure, temperature - sigma, temperature + sigma, color=colour, alpha=0.2, lw=0)
+    band = (temperature - sigma, temperature + sigma)
+    axes.fill_between(pressure, *band, color=colour, alpha=0.2, lw=0, label=f"_{label}")
     if stable.any():
         axes.plot(pressure, _only(temperature, stable), color=colour, label=label)
     if not stable.all():
-        name = None if stable.any() else f"{label} (metastable)"
+        name = f"_{label}" if stable.any() else f"{label} (metastable)"
         axes.plot(pressure, _only(temperature, ~stable), color=colour, ls=style.DASHES[1], label=name)
 
 

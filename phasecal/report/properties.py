@@ -49,9 +49,10 @@ PROPERTIES: dict[str, PropertyKind] = {
     "cohesive_energy": PropertyKind("cohesive energy, 0 K", "eV/atom", 4, exact=True),
     "energy_difference": PropertyKind("ΔE, 0 K", "meV/atom", 2, exact=True, joint=" − "),
     "force_rms_change": PropertyKind("force change, RMS", "meV/Å", 2, exact=True),
+    "density": PropertyKind("density", "g/cm³"),
     "diffusion": PropertyKind("liquid diffusion", "m²/s"),
 }
-"""Every base name a report knows. Diffusion is reported at the target temperature."""
+"""Every base name a report knows. ΔH, ΔV, density and diffusion are those at each model's own transition."""
 
 
 def _parts(name: str) -> tuple[str, str] | None:

@@ -1,46 +1,57 @@
-"""The sections of the page. Each takes the data, and returns markup or nothing where nothing exists."""
+"""The sections of the page about the result. Each returns markup, or nothing where nothing exists."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from phasecal.campaign.methods import how_verified
 from phasecal.experiment import SGTE, reference, transition
 from phasecal.report.checks import Estimate, Outcome, collect_warnings, estimate, outcomes, relative_change
 from phasecal.report.data import Property, ReportData
 from phasecal.report.markup import Child, Html, join, raw, table, tag, text
-from phasecal.report.numbers import NOT_SHOWN, count, duration, percent, property_value, tabulated, with_sigma
+from phasecal.report.numbers import NOT_SHOWN, percent, property_value, tabulated, with_sigma
 from phasecal.report.properties import describe, label
+from phasecal.report.record import Links
 from phasecal.report.style import Saved
-
-Figures = Mapping[str, Saved]
 
 NOTHING = Html("")
 
-_COST_LABELS = {"atom_steps": "MD atom-steps", "wall_s": "wall time", "rounds": "calibration rounds"}
+
+@dataclass(frozen=True)
+class Page:
+    """What sections are made of: the data, the saved figures by name, and the links to the record."""
+
+    data: ReportData
+    figures: Mapping[str, Saved]
+    links: Links
+
+    def figure(self, name: str) -> Html:
+        """A figure with its caption and links; nothing if it was not drawn."""
+        saved = self.figures.get(name)
+        if saved is None:
+            return NOTHING
+        drawing = saved.drawing
+        described = {"role": "img", "aria_label": drawing.alt, "tabindex": "0"}
+        image = tag("div", raw(saved.svg), class_="drawing", data_name=name, data_series=saved.series, **described)
+        return tag("figure", image, tag("figcaption", drawing.caption, " ", self.links.all(drawing.pks)))
+
+    def figures_of(self, prefix: str) -> Html:
+        """All figures whose name begins so."""
+        return join(*(self.figure(name) for name in self.figures if name.startswith(prefix)))
 
 
-def _figure(figures: Figures, name: str) -> Html:
-    saved = figures.get(name)
-    if saved is None:
-        return NOTHING
-    image = tag("div", raw(saved.svg), role="img", aria_label=saved.drawing.alt, tabindex="0")
-    return tag("figure", image, tag("figcaption", saved.drawing.caption))
-
-
-def _figures(figures: Figures, prefix: str) -> Html:
-    return join(*(_figure(figures, name) for name in figures if name.startswith(prefix)))
-
-
-def _section(title: str, *content: Child) -> Html:
+def section(title: str, *content: Child) -> Html:
+    """A section with its title; nothing if it would be empty."""
     return tag("section", tag("h2", title), *content) if any(content) else NOTHING
 
 
-def _code(content: str | None) -> Html:
+def code(content: str | None) -> Html:
+    """A hash."""
     return tag("code", content, class_="hash") if content else Html(NOT_SHOWN)
 
 
-def _number(value: float | int | None, form: str = "g") -> str:
+def number(value: float | int | None, form: str = "g") -> str:
     """A diagnostic (no estimate, so no interval)."""
     return NOT_SHOWN if value is None else format(value, form)
 
@@ -59,7 +70,11 @@ def _method(item: Outcome) -> str:
     return how_verified(item.boundary.method, item.boundary.anchor_method if item.kind == "verified" else None)
 
 
-def _result(item: Outcome) -> Html:
+def _with_link(links: Links, value: Estimate) -> Html:
+    return join(tag("span", str(value)), " ", links.one(value.pk))
+
+
+def _result(links: Links, item: Outcome) -> Html:
     """One boundary in one box: before → after, experiment, and whether the result counts."""
     seeds = ", ".join(map(str, item.boundary.seeds))
     word = item.kind.removeprefix("not ")
@@ -67,8 +82,8 @@ def _result(item: Outcome) -> Html:
     after = item.kind + how + (f", seeds {seeds}" if how and seeds else "")
     pieces: list[Child] = []
     if item.initial is not None:
-        pieces += [tag("span", str(item.initial)), " → "]
-    pieces.append(tag("span", str(item.result) if item.result else f"no {word} result"))
+        pieces += [_with_link(links, item.initial), " → "]
+    pieces.append(_with_link(links, item.result) if item.result else tag("span", f"no {word} result"))
     notes = [after if item.result else None]
     if item.target is not None:
         notes.append(f"experiment {item.target}")
@@ -79,15 +94,15 @@ def _result(item: Outcome) -> Html:
         tag("div", item.name, class_="meta"),
         tag("p", *pieces, class_="path"),
         tag("div", "; ".join(note for note in notes if note) or None),
-        tag("div", f"training estimate {item.training}", class_="meta") if item.training else None,
+        tag("div", "training estimate ", _with_link(links, item.training), class_="meta") if item.training else None,
         class_="result" if item.result else "result doubt",
     )
 
 
-def _results(items: list[Outcome]) -> list[Html]:
+def _results(page: Page, items: list[Outcome]) -> list[Html]:
     """A box per boundary; a diagram has too many, so there it is one box for all, and the table follows."""
     if len(items) <= 3:
-        return [_result(item) for item in items]
+        return [_result(page.links, item) for item in items]
     word = "measured" if all(item.kind == "measured" for item in items) else "verified"
     done = sum(item.result is not None for item in items)
     apart = [item.result.differs(item.target) for item in items if item.result and item.target]
@@ -101,31 +116,36 @@ def _results(items: list[Outcome]) -> list[Html]:
     ]
 
 
-def headline(data: ReportData) -> Html:
+def _pk_of(data: ReportData, model_hash: str) -> int | None:
+    """Key of a model version."""
+    return next((item.pk for item in data.lineage if item.hash == model_hash), None)
+
+
+def headline(page: Page) -> Html:
     """Title, state, the result of every boundary, and which model it belongs to."""
+    data = page.data
     model = data.summary.model
     first = next((item.hash for item in data.lineage if item.round == 0), None)
-    facts = [f"{data.summary.task} campaign", f"PK {data.pk}", data.uuid, data.created]
+    facts: list[Child] = [f"{data.summary.task} campaign", page.links.one(data.pk), data.uuid, data.created]
     hashes: list[Child] = []
     if first:
-        hashes += ["initial model ", _code(first)]
+        hashes += ["initial model ", code(first), " ", page.links.one(_pk_of(data, first))]
     if model and model.hash != first:
         name = "final model " if data.summary.task == "calibrate" else "model "
-        hashes += [tag("br") if first else None, name, _code(model.hash)]
+        hashes += [tag("br") if first else None, name, code(model.hash), " ", page.links.one(model.pk)]
     return tag(
         "header",
         tag("h1", data.title),
-        tag("p", _state(data), " ", " · ".join(fact for fact in facts if fact), class_="meta"),
-        *_results(outcomes(data)),
+        tag("p", _state(data), " ", join(*(fact for fact in facts if fact), separator=" · "), class_="meta"),
+        *_results(page, outcomes(data)),
         tag("p", *hashes, class_="meta") if hashes else None,
     )
 
 
-def warnings(data: ReportData) -> Html:
+def warnings(page: Page) -> Html:
     """Every reason for doubt, directly under the result."""
-    return join(
-        *(tag("p", tag("strong", "Warning: "), message, class_="warning") for message in collect_warnings(data))
-    )
+    found = collect_warnings(page.data)
+    return join(*(tag("p", tag("strong", "Warning: "), message, class_="warning") for message in found))
 
 
 def _experiment_t(data: ReportData, item: Outcome) -> Child:
@@ -135,64 +155,71 @@ def _experiment_t(data: ReportData, item: Outcome) -> Child:
     return join(tabulated(known.temperature_k, None), tag("small", SGTE)) if known else NOT_SHOWN
 
 
-def _boundary_row(data: ReportData, item: Outcome, compare: bool) -> list[Child]:
-    def shown(value: Estimate | None) -> str:
-        return with_sigma(value.value, value.sigma) if value else NOT_SHOWN
+def _boundary_row(page: Page, item: Outcome, compare: bool) -> list[Child]:
+    def shown(value: Estimate | None) -> Html:
+        if value is None:
+            return text(NOT_SHOWN)
+        return join(with_sigma(value.value, value.sigma), tag("small", page.links.one(value.pk)))
 
     seeds = ", ".join(map(str, item.boundary.seeds))
-    details = [f"seeds {seeds}" if seeds else "", f"PK {item.boundary.pk}" if item.boundary.pk else ""]
-    method = join(_method(item), tag("small", "; ".join(filter(None, details))))
+    method = join(_method(item), tag("small", f"seeds {seeds}") if seeds else None)
     method = method if item.result else text(NOT_SHOWN)
     result = join(shown(item.result), tag("small", item.kind) if item.result else None)
     row: list[Child] = [" → ".join(item.boundary.phases), f"{item.boundary.pressure_gpa:g}"]
     row += [shown(item.initial), shown(item.training)] if compare else []
-    return [*row, result, _experiment_t(data, item), method]
+    return [*row, result, _experiment_t(page.data, item), method]
 
 
-def boundaries(data: ReportData, figures: Figures) -> Html:
-    """The temperatures of all boundaries, as a figure and as a table."""
-    compare = data.summary.task == "calibrate"
-    rows = [_boundary_row(data, item, compare) for item in outcomes(data)]
+def boundaries(page: Page) -> Html:
+    """The temperatures of all boundaries, as figures and as a table."""
+    compare = page.data.summary.task == "calibrate"
+    rows = [_boundary_row(page, item, compare) for item in outcomes(page.data)]
     if not rows:
         return NOTHING
     note = "Intervals are one standard uncertainty."
     note += " The training estimate is a diagnostic; it never counts." if compare else ""
     head: list[Child] = ["boundary", "P / GPa", *(["before / K", "training / K"] if compare else [])]
     listing = table([*head, "result / K", "experiment / K", "method"], rows)
-    return _section("Boundaries", _figure(figures, "temperatures"), listing, tag("p", note, class_="meta"))
+    return section(
+        "Boundaries", *map(page.figure, ("phase-diagram", "temperatures")), listing, tag("p", note, class_="meta")
+    )
 
 
-def rounds(data: ReportData, figures: Figures) -> Html:
+def rounds(page: Page) -> Html:
     """How the calibration converged."""
     rows: list[list[Child]] = []
-    for number, entry in enumerate(data.rounds, start=1):
+    for index, entry in enumerate(page.data.rounds, start=1):
         shares = [phase.n_eff for phase in entry.phases if phase.n_eff is not None]
         widths = [phase.sd_beta_du for phase in entry.phases if phase.sd_beta_du is not None]
         overlaps = [phase.overlap for phase in entry.phases if phase.overlap is not None]
         for target in entry.targets:
             value = estimate(target.temperature_k, target.sigma_k)
             row: list[Child] = [
-                str(number),
-                _code(entry.parent and entry.parent[:12]),
+                str(index),
+                code(entry.parent and entry.parent[:12]),
                 " → ".join(target.phases),
             ]
             row += [f"{target.pressure_gpa:g}", with_sigma(value.value, value.sigma) if value else NOT_SHOWN]
-            row += [_number(target.anchor_sigma_k, ".2g"), _number(target.chain_sigma_k, ".2g")]
-            row += [_number(min(shares, default=None), ".2f"), _number(max(widths, default=None), ".2f")]
-            rows.append([*row, _number(min(overlaps, default=None), ".2f"), _number(entry.pk, "d")])
+            row += [number(target.anchor_sigma_k, ".2g"), number(target.chain_sigma_k, ".2g")]
+            row += [number(min(shares, default=None), ".2f"), number(max(widths, default=None), ".2f")]
+            rows.append([*row, number(min(overlaps, default=None), ".2f"), page.links.one(entry.pk)])
     if not rows:
         return NOTHING
     head: list[Child] = ["round", "model", "boundary", "P / GPa", "T / K", "σ anchor / K", "σ chain / K"]
-    listing = table([*head, "least Nₑff/N", "largest sd(βΔU)", "least overlap", "PK"], rows)
+    listing = table([*head, "least Nₑff/N", "largest sd(βΔU)", "least overlap", "step"], rows)
     details = tag("details", tag("summary", "Numbers of every round"), listing)
-    return _section("Convergence", _figure(figures, "convergence"), details)
+    return section("Convergence", page.figure("convergence"), page.figure("overlap"), details)
 
 
-def _property_row(data: ReportData, item: Property, compare: bool, sources: list[str]) -> list[Child]:
-    kind, known = describe(item.name), reference(data.element, item.name)
-    row: list[Child] = [label(item.name), item.unit, property_value(item.initial, item.initial_sigma, kind)]
+def _property_row(page: Page, item: Property, compare: bool, sources: list[str]) -> list[Child]:
+    kind, known = describe(item.name), reference(page.data.element, item.name)
+
+    def shown(value: float | None, sigma: float | None, pk: int | None) -> Html:
+        return join(property_value(value, sigma, kind), tag("small", link) if (link := page.links.one(pk)) else None)
+
+    row: list[Child] = [label(item.name), item.unit, shown(item.initial, item.initial_sigma, item.initial_pk)]
     if compare:
-        row += [property_value(item.final, item.final_sigma, kind), percent(*relative_change(item))]
+        row += [shown(item.final, item.final_sigma, item.final_pk), percent(*relative_change(item))]
     experiment: Child = NOT_SHOWN
     if known is not None:
         if known.source not in sources:
@@ -202,24 +229,24 @@ def _property_row(data: ReportData, item: Property, compare: bool, sources: list
     return [*row, "yes" if item.protected else "no"] if compare else row
 
 
-def properties(data: ReportData) -> Html:
+def properties(page: Page) -> Html:
     """What else changed."""
-    compare = any(item.final is not None for item in data.properties)
+    compare = any(item.final is not None for item in page.data.properties)
     sources: list[str] = []
-    rows = [_property_row(data, item, compare, sources) for item in data.properties]
+    rows = [_property_row(page, item, compare, sources) for item in page.data.properties]
     if not rows:
         return NOTHING
     note = (
-        "a, c: lattice constants. ΔH, ΔV: high- minus low-temperature phase. Force change: final minus "
-        "initial model on the same frames. Values without ± were computed without sampling (relaxations at "
-        "0 K, or averages over the recorded frames): they have no statistical error and are converged to the "
-        "digits shown. Everything else carries one standard uncertainty or is not shown. Experimental values "
-        "without ± come from a source that gives none."
+        "a, c: lattice constants. ΔH, ΔV: high- minus low-temperature phase; they, density and diffusion are those at "
+        "each model's own transition temperature. Force change: final minus initial model on the same frames. Values "
+        "without ± were computed without sampling (relaxations at 0 K, or averages over the recorded frames): they "
+        "have no statistical error and are converged to the digits shown. Everything else carries one standard "
+        "uncertainty or is not shown. Experimental values without ± come from a source that gives none."
     )
-    numbered = "; ".join(f"({number}) {source}" for number, source in enumerate(sources, start=1))
+    numbered = "; ".join(f"({index}) {source}" for index, source in enumerate(sources, start=1))
     head: list[Child] = ["property", "unit", "before", "after", "change / %", "experiment", "protected"]
     title = "What else changed" if compare else "Other properties of this model"
-    return _section(
+    return section(
         title,
         table(head if compare else ["property", "unit", "value", "experiment"], rows),
         tag("p", note, class_="meta"),
@@ -227,76 +254,41 @@ def properties(data: ReportData) -> Html:
     )
 
 
-def functions(figures: Figures) -> Html:
-    """The potential's functions and the structure of the liquid."""
-    drawn = _figures(figures, "function-")
-    liquid = _figures(figures, "liquid-rdf")
-    return join(_section("The potential", drawn), _section("Structure of the liquid", liquid))
-
-
-def interface_runs(figures: Figures) -> Html:
-    """All interface runs behind the anchors and the verification."""
-    return _section("Interface runs", _figures(figures, "interface-"))
-
-
-def cost(data: ReportData) -> Html:
-    """What it cost."""
-    total = data.cost or data.summary.cost
-    if total is None:
-        return NOTHING
-    rows: list[list[Child]] = []
-    for key, value in total.model_dump().items():
-        if isinstance(value, int | float):
-            shown = duration(value) if key.endswith("_s") else count(value)
-            rows.append([_COST_LABELS.get(key, key), shown])
-    return _section("Cost", table(["", "total"], rows)) if rows else NOTHING
-
-
-def lineage(data: ReportData) -> Html:
-    """The model versions, oldest first."""
-    rows: list[list[Child]] = [
-        [
-            _number(item.round, "d"),
-            _number(item.pk, "d"),
-            _code(item.hash),
-            _code(item.parent and item.parent[:12]),
+def potential(page: Page) -> Html:
+    """How the model changed: its functions, its parameters, and the structure of the phases."""
+    listing = None
+    if page.data.parameters:
+        rows: list[list[Child]] = [
+            [
+                item.name,
+                number(item.n, "d"),
+                *(number(value, ".6g") for value in (item.initial, item.final, item.change)),
+            ]
+            for item in page.data.parameters
         ]
-        for item in data.lineage
-    ]
-    return _section("Model versions", table(["round", "PK", "hash", "parent"], rows)) if rows else NOTHING
-
-
-def query(data: ReportData) -> Html:
-    """How to get from here to the record."""
-    model = data.summary.model.pk if data.summary.model else None
-    lines = [
-        f"phasecal show {data.pk} --json        # these results, for programs",
-        f"verdi process status {data.pk}        # every process, down to the MD jobs",
-        f"verdi node graph generate {data.pk}   # the provenance graph",
-    ]
-    if model is not None:
-        lines.append(f"phasecal models export {model}       # LAMMPS files of the final model")
-    python = (
-        "from aiida import load_profile, orm\n\n"
-        "load_profile()\n"
-        f"campaign = orm.load_node({data.pk})\n"
-        "for job in campaign.called_descendants:\n"
-        "    print(job.pk, job.process_label, job.process_state, job.exit_status)\n"
-        "    for link in job.base.links.get_outgoing().all():\n"
-        "        print('   ', link.link_label, link.node)"
-    )
-    return _section(
-        "How to query the record",
-        tag("pre", "\n".join(lines)),
-        tag("p", "In Python, every job with its trajectory, energies and model:"),
-        tag("pre", python),
-    )
-
-
-def origin(data: ReportData) -> Html:
-    """The campaign file and the versions that made this."""
-    rows: list[list[Child]] = [[name, version] for name, version in sorted(data.versions.items())]
+        grouped = any(item.n > 1 for item in page.data.parameters)
+        title = "Groups of parameters (root mean squares)" if grouped else "Parameters"
+        listing = tag(
+            "details", tag("summary", title), table(["parameter", "number", "before", "after", "change"], rows)
+        )
     return join(
-        _section("Campaign file", tag("pre", data.campaign_file)) if data.campaign_file else NOTHING,
-        _section("Software", table(["package", "version"], rows)) if rows else NOTHING,
+        section("The potential", page.figures_of("function-"), listing),
+        section("Structure of the phases", page.figure("rdf")),
     )
+
+
+def interface_runs(page: Page) -> Html:
+    """All interface runs behind the anchors and the verification, and what was not used."""
+    listing = None
+    if page.data.rejected:
+        rows: list[list[Child]] = [
+            [
+                item.what,
+                number(item.seed, "d"),
+                page.links.one(item.pk),
+                tag("span", "; ".join(item.reasons), class_="hash"),
+            ]
+            for item in page.data.rejected
+        ]
+        listing = join(tag("h3", "Not used"), table(["what", "seed", "node", "why"], rows))
+    return section("Interface runs", listing, page.figures_of("interface-"))

@@ -15,6 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
+from phasecal.report.interactive import SVG_DPI, series_of
+
 BEFORE = "#6b6b6b"
 TRAINING = "#e69f00"
 AFTER = "#0072b2"
@@ -70,20 +72,23 @@ class Drawing:
         alt: What a reader who cannot see the figure is told.
         caption: What stands under it.
         figure: The figure.
+        pks: Keys of the nodes that its numbers come from.
     """
 
     name: str
     alt: str
     caption: str
     figure: Figure
+    pks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A saved figure: its files and the SVG as it stands in the page."""
+    """A saved figure: its files, the SVG as it stands in the page, and its series (:mod:`.interactive`)."""
 
     drawing: Drawing
     svg: str
+    series: str
     files: tuple[Path, ...]
 
 
@@ -102,9 +107,20 @@ def new_figure(height: float, **grid: Any) -> tuple[Figure, Any]:
     Returns:
         The figure and its axes, an array of them if there are several.
     """
+    figure = _empty_figure(height)
+    return figure, figure.subplots(**grid)
+
+
+def new_mosaic(height: float, layout: Any, **grid: Any) -> tuple[Figure, dict[str, Axes]]:
+    """A figure as of :func:`new_figure` whose axes are laid out by name: rows of names (``Figure.subplot_mosaic``)."""
+    figure = _empty_figure(height)
+    return figure, figure.subplot_mosaic(layout, **grid)
+
+
+def _empty_figure(height: float) -> Figure:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(**grid)
+    return figure
 
 
 def short(text: str, limit: int = 32) -> str:
@@ -136,11 +152,14 @@ def save(drawing: Drawing, folder: Path) -> Saved:
     buffer = io.StringIO()
     with styled():
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        drawing.figure.set_dpi(SVG_DPI)
+        drawing.figure.draw_without_rendering()
+        series = series_of(drawing.figure)
         drawing.figure.savefig(buffer, format="svg", metadata=nothing)
         drawing.figure.savefig(png_file, format="png", metadata={"Software": None})
     svg = _shorten(buffer.getvalue())
     svg_file.write_text(svg, encoding="utf-8")
-    return Saved(drawing, _inline(svg, drawing.name), (svg_file, png_file))
+    return Saved(drawing, _inline(svg, drawing.name), series, (svg_file, png_file))
 
 
 def _shorten(svg: str) -> str:

@@ -129,26 +129,72 @@ def _functions(data: ReportData, folder: Path) -> list[Path]:
 
 
 def _runs(data: ReportData, folder: Path) -> list[Path]:
-    head = ["anchor", "label", "model", "replica", "time_ps"]
-    temperatures: list[list[Cell]] = []
-    fractions: list[list[Cell]] = []
+    head = ["anchor", "label", "model", "replica"]
+    columns = {
+        "interface-temperature": ("time_ps", "temperature_k"),
+        "interface-solid-fraction": ("time_ps", "solid_fraction"),
+        "interface-block-errors": ("block_ps", "sigma_k"),
+        "interface-profile": ("z", "order_first", "order_last"),
+    }
+    rows: dict[str, list[list[Cell]]] = {name: [] for name in columns}
     for number, anchor in enumerate(data.anchors, start=1):
         for index, replica in enumerate(anchor.replicas, start=1):
             key: list[Cell] = [number, anchor.label, anchor.model_hash, index]
-            series = zip(*thin(replica.time_ps, replica.temperature_k), strict=True)
-            temperatures += [[*key, float(t), float(v)] for t, v in series]
-            series = zip(*thin(replica.solid_fraction_time_ps, replica.solid_fraction), strict=True)
-            fractions += [[*key, float(t), float(v)] for t, v in series]
-    files = _write(folder / "interface-temperature.csv", [*head, "temperature_k"], temperatures)
-    return files + _write(folder / "interface-solid-fraction.csv", [*head, "solid_fraction"], fractions)
+            temperature = thin(replica.time_ps, replica.temperature_k)
+            fraction = thin(replica.solid_fraction_time_ps, replica.solid_fraction)
+            series: list[Iterable[Iterable[float | None]]] = [
+                [values.tolist() for values in temperature],
+                [values.tolist() for values in fraction],
+                [replica.block_ps, replica.block_sigma_k],
+                [replica.profile_z, replica.profile_first, replica.profile_last],
+            ]
+            for name, found in zip(columns, series, strict=True):
+                rows[name] += [[*key, *point] for point in zip(*found, strict=False)]
+    return [
+        file for name, table in rows.items() for file in _write(folder / f"{name}.csv", [*head, *columns[name]], table)
+    ]
 
 
-def _rdf(data: ReportData, folder: Path) -> list[Path]:
-    if data.rdf is None:
-        return []
-    final = data.rdf.final if data.rdf.final is not None else [None] * len(data.rdf.r)
-    rows = zip(data.rdf.r, data.rdf.initial, final, strict=False)
-    return _write(folder / "liquid-rdf.csv", ["r_angstrom", "before", "after"], rows)
+def _structures(data: ReportData, folder: Path) -> list[Path]:
+    rows: list[list[Cell]] = []
+    for entry in data.structures:
+        final = entry.final if entry.final is not None else [None] * len(entry.r)
+        curves = zip(entry.r, entry.initial, final, strict=True)
+        rows += [[entry.phase, entry.pressure_gpa, *point] for point in curves]
+    return _write(folder / "rdf.csv", ["phase", "pressure_gpa", "r_angstrom", "before", "after"], rows)
+
+
+def _lines(data: ReportData, folder: Path) -> list[Path]:
+    rows: list[list[Cell]] = []
+    for line in data.lines:
+        columns = zip(line.pressure_gpa, line.temperature_k, line.sigma_k, line.stable, strict=True)
+        rows += [[line.label, *line.phases, *point] for point in columns]
+    head = ["model", "low_phase", "high_phase", "pressure_gpa", "temperature_k", "sigma_k", "stable"]
+    return _write(folder / "lines.csv", head, rows)
+
+
+def _overlaps(data: ReportData, folder: Path) -> list[Path]:
+    rows: list[list[Cell]] = []
+    for number, entry in enumerate(data.rounds, start=1):
+        for phase in entry.phases:
+            for one, row in zip(phase.joined, phase.overlap_matrix, strict=False):
+                pairs = zip(phase.joined, row, strict=False)
+                rows += [[number, phase.phase, phase.pressure_gpa, one, other, value] for other, value in pairs]
+    return _write(folder / "overlap.csv", ["round", "phase", "pressure_gpa", "state", "other", "overlap"], rows)
+
+
+def _others(data: ReportData, folder: Path) -> list[Path]:
+    """Versions, parameters, what was not used, and what it cost."""
+    lineage = [[item.round, item.pk, item.hash, item.parent] for item in data.lineage]
+    parameters = [[item.name, item.n, item.initial, item.final, item.change] for item in data.parameters]
+    rejected = [[item.what, item.pk, item.seed, "; ".join(item.reasons)] for item in data.rejected]
+    cost = [[item.name, item.jobs, item.atom_steps, item.job_s] for item in data.cost_parts]
+    return [
+        *_write(folder / "lineage.csv", ["round", "pk", "hash", "parent"], lineage),
+        *_write(folder / "parameters.csv", ["parameter", "n", "before", "after", "change"], parameters),
+        *_write(folder / "rejected.csv", ["what", "pk", "seed", "reasons"], rejected),
+        *_write(folder / "cost.csv", ["part", "jobs", "atom_steps", "job_s"], cost),
+    ]
 
 
 def write_tables(data: ReportData, folder: Path) -> list[Path]:
@@ -161,7 +207,5 @@ def write_tables(data: ReportData, folder: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    lineage = [[item.round, item.pk, item.hash, item.parent] for item in data.lineage]
-    files = _boundaries(data, folder) + _rounds(data, folder) + _properties(data, folder)
-    files += _functions(data, folder) + _rdf(data, folder) + _runs(data, folder)
-    return files + _write(folder / "lineage.csv", ["round", "pk", "hash", "parent"], lineage)
+    parts = (_boundaries, _rounds, _overlaps, _properties, _functions, _structures, _lines, _runs, _others)
+    return [file for part in parts for file in part(data, folder)]

@@ -7,9 +7,12 @@ from typing import Any
 
 from phasecal.errors import InputError
 from phasecal.report.checks import outcomes
+from phasecal.report.convergence import convergence, overlap
 from phasecal.report.data import ReportData, read_data
-from phasecal.report.figures import convergence, function_figures, liquid_structure, temperatures
+from phasecal.report.diagram import over_pressure
+from phasecal.report.figures import temperatures
 from phasecal.report.page import build_page
+from phasecal.report.potential import function_figures, structures
 from phasecal.report.runs import interface_figures
 from phasecal.report.style import Drawing, save
 from phasecal.report.tables import write_tables
@@ -17,7 +20,13 @@ from phasecal.report.tables import write_tables
 
 def _drawings(data: ReportData) -> list[Drawing]:
     results = outcomes(data)
-    single = [temperatures(results), convergence(data, results), liquid_structure(data.rdf)]
+    single = [
+        temperatures(results),
+        over_pressure(data.lines, results),
+        convergence(data, results),
+        overlap(data),
+        structures(data),
+    ]
     return [item for item in single if item is not None] + function_figures(data) + interface_figures(data)
 
 

@@ -31,3 +31,14 @@ def md():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def records():
+    """The module that makes the data of reports, and reads their pages."""
+    spec = importlib.util.spec_from_file_location(
+        "phasecal_report_records", Path(__file__).with_name("report_records.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -156,6 +156,8 @@ def test_the_result_says_everything(calibration):
     assert [phase["phase"] for phase in result["phases"]] == ["fcc", "liquid"]
     assert all(phase["overlap"] > 0.1 and phase["n_frames"] > 20 for phase in result["phases"])
     assert result["phases"][0]["joined"] == [f"fcc at {t} K and 0 GPa, model 0" for t in ("1180.6", "1326.24")]
+    matrix = np.array(result["phases"][0]["overlap_matrix"])
+    assert matrix.shape == (2, 2) and np.allclose(matrix.sum(axis=1), 1, atol=1e-3)
     assert target["mbar_from_k"] == pytest.approx(1180.6, abs=0.01)
     assert [value["name"] for value in result["protected"]][:3] == ["fcc energy", "fcc pressure", "fcc C11"]
     assert result["cold"]["fcc"]["next"]["cell_a"][0] == pytest.approx(12.0349 ** (1 / 3) * 4 ** (1 / 3), abs=1e-3)

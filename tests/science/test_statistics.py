@@ -9,6 +9,7 @@ from scipy.signal import lfilter
 from phasecal.errors import ConvergenceError, DataError
 from phasecal.observables.statistics import (
     Estimate,
+    block_errors,
     block_plateau,
     chi_squared,
     combine,
@@ -37,6 +38,8 @@ def test_block_averages_agree_with_the_integral():
     x = ar1(np.random.default_rng(2), 50_000, 20.0)
     estimate = mean_with_error(x)
     assert block_plateau(x) == pytest.approx(estimate.sigma, rel=0.35)
+    lengths, errors = block_errors(x)
+    assert len(x) // lengths[-1] >= 6 > len(x) // (2 * lengths[-1]) and errors[0] < errors.max()
     assert abs(estimate.value) < 4 * estimate.sigma
     assert estimate.n_effective == pytest.approx(50_000 / 40, rel=0.2)
 

@@ -29,6 +29,17 @@ def test_every_target_is_met_and_verified(summary):
         assert 0 < entry["sigma"] < 0.02
 
 
+def test_the_report_shows_what_changed(installation, summary):
+    installation.run("phasecal", "report", summary["pk"], "-o", "calibrated")
+    written = {path.name for path in (installation.folder / "calibrated").rglob("*.*")}
+    figures = {"phase-diagram.svg", "convergence.svg", "overlap.svg", "rdf.svg", "interface-1-initial.svg"}
+    tables = {"lines.csv", "parameters.csv", "interface-profile.csv", "interface-block-errors.csv", "cost.csv"}
+    assert figures | tables <= written
+    lines = (installation.folder / "calibrated" / "tables" / "lines.csv").read_text()
+    assert "initial,fcc,liquid" in lines and "verification,fcc,liquid" in lines
+    assert "verified by coexistence" in (installation.folder / "calibrated" / "report.html").read_text()
+
+
 def test_the_model_is_a_new_version(installation, summary):
     shown = installation.json("models", "show", summary["model"]["pk"])
     assert shown["hash"] == summary["model"]["hash"]

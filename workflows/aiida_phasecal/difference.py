@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,10 @@ from aiida import orm
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.query import Selection, boundary_points, describe_model, place_of
-from aiida_phasecal.reporting import functions
+from aiida_phasecal.report_model import functions
 from phasecal.difftre import comparison
 from phasecal.errors import PhasecalError
 from phasecal.potentials.base import Model
-from phasecal.potentials.frozen import FrozenModel
 
 TEMPERATURE = ("phases", "pressure_gpa", "temperature_k", "sigma_k")
 
@@ -33,7 +31,7 @@ def difference(a: ModelData, b: ModelData) -> dict:
     before, after = a.get_model(), b.get_model()
     same = before.parameter_names == after.parameter_names
     names = before.parameter_names if same else ()
-    tables = functions(tabulated(before), tabulated(after)) if same and before.family == after.family else {}
+    tables = functions(before, after) if same and before.family == after.family else {}
     reasons: list[str] = [] if same else ["parameters: the models do not have the same"]
     return {
         "schema": 1,
@@ -50,13 +48,6 @@ def difference(a: ModelData, b: ModelData) -> dict:
         "forces": forces((a, before), (b, after), reasons),
         "reasons": reasons,
     }
-
-
-def tabulated(model: Model) -> Model:
-    """What has tables in a model: the correction of a frozen base, else the model itself."""
-    if isinstance(model, FrozenModel) and model.correction is not None:
-        return replace(model.correction, theta=model.theta)
-    return model
 
 
 def curve(kind: str, name: str, table: dict) -> dict:

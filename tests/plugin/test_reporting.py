@@ -1,0 +1,77 @@
+"""What a report is told from the record: rejected runs, cost by part, lines over pressure, corrections."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida_phasecal.report_model import functions, parameters
+from aiida_phasecal.report_runs import cost_parts, rejections
+from aiida_phasecal.reporting import line
+from aiida_phasecal.tree import process_tree
+from ase.build import bulk
+
+from phasecal.potentials.correction import eam_correction
+from phasecal.potentials.frozen import FrozenModel
+from phasecal.potentials.lj import LjModel
+
+
+@pytest.fixture(scope="module")
+def measured(recorder, copper_model):
+    """A campaign that measured one boundary with two interface runs, of which one was rejected."""
+    from aiida_phasecal.data.model import ModelData  # noqa: PLC0415 - after the profile is loaded
+
+    model = ModelData.from_model(copper_model).store()
+    node = recorder.chain("points", {"model": model}, label="copper")
+    run = recorder.chain("transition", {"model": model}, node)
+    run.base.attributes.set("process_label", "TransitionWorkChain")
+    jobs = []
+    for seed in (11, 12):
+        jobs.append(recorder.job("lammps", {"model": model, "task": orm.Dict({"seed": seed})}, run))
+        recorder.out(jobs[-1], results=orm.Dict({"steps_done": 1000, "n_atoms": 500}))
+    replicas = [{"seed": 11, "rejections": []}, {"seed": 12, "rejections": ["the slab melted"]}]
+    analysis = recorder.function("analysis.analyse_coexistence", {"task_0": orm.Dict({})}, run)
+    found = {"replicas": replicas, "phases": ["fcc", "liquid"], "pressure_gpa": 0.0}
+    recorder.out(analysis, result=orm.Dict(found))
+    return node, jobs
+
+
+def test_a_rejected_run_is_told_once_with_its_job(measured):
+    node, jobs = measured
+    what = "interface run of fcc–liquid at 0 GPa"
+    expected = {"what": what, "seed": 12, "pk": jobs[1].pk, "reasons": ["the slab melted"]}
+    assert rejections(process_tree(node)) == [expected]
+
+
+def test_cost_is_told_by_part(measured):
+    node, _ = measured
+    (part,) = cost_parts(node.pk, process_tree(node))
+    assert (part["name"], part["jobs"], part["atom_steps"]) == ("measuring boundaries", 2, 1_000_000)
+
+
+def test_a_line_goes_through_its_points_with_their_slopes():
+    slopes = {"slope_k_gpa": 40.0, "slope_k_gpa_sigma": 1.0}
+    points = {p: {"temperature_k": 1350.0 + 40 * p, "sigma_k": 3.0, **slopes} for p in (0.0, 2.0)}
+    drawn = line("initial", ["fcc", "liquid"], points)
+    assert np.allclose(drawn["temperature_k"], 1350 + 40 * np.array(drawn["pressure_gpa"]))
+    assert 0 < max(drawn["sigma_k"]) <= 3.0 + 1e-9
+
+
+def test_the_correction_of_a_frozen_potential_has_functions():
+    correction = eam_correction([bulk("Ar", "fcc", a=5.3)], ["Ar"], {"pair": 3}, 8.0)
+    commands = ["pair_style lj/cut 8.0", "pair_coeff 1 1 0.0103 3.405"]
+    before = FrozenModel.from_commands(["Ar"], commands, {}, correction)
+    after = before.with_theta(np.array([0.01, -0.02, 0.0]))
+    table = functions(before, after)["pair"]["Ar-Ar"]
+    assert not np.any(table["initial"]) and np.any(table["final"])
+    assert functions(FrozenModel.from_commands(["Ar"], commands, {}), None) == {}
+    (group,) = parameters(before, after)
+    assert (group["name"], group["n"], group["initial"]) == ("pair[Ar-Ar]", 3, 0.0)
+
+
+def test_a_single_parameter_is_told_with_its_sign():
+    before = LjModel.from_parameters(
+        element="Ar", mass=39.95, epsilon=0.0103, sigma=3.4, cutoff_sigmas=2.5, train=["epsilon"]
+    )
+    (told,) = parameters(before, before.with_theta(before.theta - 0.1))
+    assert told["n"] == 1 and told["change"] == pytest.approx(-0.1)
