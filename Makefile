@@ -16,7 +16,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 # Jobs are short: where Python may not keep its bytecode, each of them would compile the libraries anew for 5 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo test lint clean
+.PHONY: help env demo test lint docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -29,9 +29,9 @@ env: $(STAMP) ## Make the environment .venv with the pinned packages
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	{ $(BIN)/python -m pip install --quiet -c constraints.txt uv && \
-	  $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[aiida,dev,mlip]' && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[aiida,dev,docs,mlip]' && \
 	  $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --no-deps nequix; } || \
-	{ $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[aiida,dev,mlip]' && \
+	{ $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[aiida,dev,docs,mlip]' && \
 	  $(BIN)/python -m pip install --quiet -c constraints.txt --no-deps nequix; }
 	touch $@
 
@@ -52,6 +52,9 @@ lint: env ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: env ## Build the site into docs/_build
+	$(BIN)/python -m sphinx -n -W --keep-going docs docs/_build
+
 clean: ## Remove the environment and everything built; the record in .aiida stays
-	rm -rf $(VENV) build dist report .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) build dist report docs/_build docs/reference/generated .pytest_cache .ruff_cache .mypy_cache
 	find phasecal workflows tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

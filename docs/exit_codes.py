@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from aiida_phasecal.advice import LOOK, parts_of  # noqa: TID251  docs describe the plugin
+from aiida_phasecal.advice import LOOK, parts_of
 
 PAGE = Path(__file__).parent / "reference" / "exit-codes.md"
 HEAD = """# Exit codes

@@ -40,7 +40,7 @@ class RangeType(click.ParamType):
 @click.option("--element", "elements", multiple=True, help="The model has this element; may be repeated.")
 @click.option("--boundary", help="Points of this boundary, such as fcc-liquid.")
 @click.option("--pressure", type=RangeType(), help="Points in this range, GPa (reduced for campaigns in such units).")
-@click.option("--difference", type=RangeType(), help="Points whose |T - T_exp| is in this range, K (or reduced).")
+@click.option("--difference", type=RangeType(), help="Points at this distance from T_exp, K (or reduced).")
 @click.option("--method", type=click.Choice([*METHODS, "clausius-clapeyron"]), help="Points measured in this way.")
 @click.option(
     "--role",

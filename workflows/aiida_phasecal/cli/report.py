@@ -11,9 +11,7 @@ from aiida_phasecal.cli.common import echo_json, json_option, with_profile
 
 @click.command()
 @click.argument("pk")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("report"), show_default=True
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default="report", show_default=True)
 @json_option
 @with_profile
 def report(pk: str, output: Path, as_json: bool) -> None:
