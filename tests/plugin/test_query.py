@@ -11,8 +11,7 @@ import pytest
 from aiida import orm
 from aiida_phasecal.cli import cmd_phasecal
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
-from aiida_phasecal.query import TASKS, Selection, boundary_points, campaigns, load_model_node, models
-from aiida_phasecal.record import TASKS as CHAINS
+from aiida_phasecal.query import Selection, boundary_points, campaigns, load_model_node, models
 from aiida_phasecal.record import load_campaign_node, summarise
 from click.testing import CliRunner
 
@@ -24,7 +23,7 @@ import sys
 from aiida_phasecal.cli import cmd_phasecal
 for name in ("query", "models", "status"):
     cmd_phasecal.get_command(None, name)
-import aiida_phasecal.query, aiida_phasecal.lineage
+import aiida_phasecal.query, aiida_phasecal.lineage, aiida_phasecal.record, aiida_phasecal.status
 print(*sorted({"jax", "ase", "pymatgen", "scipy", "matplotlib", "aiida_lammps"} & set(sys.modules)))
 """
 
@@ -180,12 +179,6 @@ def test_an_unknown_model_is_refused_in_one_sentence(aiida_profile, name):
 
 def test_another_node_is_not_a_model(calibration):
     assert "not a model" in invoke("models", "show", calibration.node.pk, expect=2)
-
-
-def test_tasks_of_the_query_are_those_of_the_record():
-    assert {task: chain.__module__ for task, chain in CHAINS.items()} == {
-        task: f"aiida_phasecal.workchains.{name.removeprefix('phasecal.')}" for task, name in TASKS.items()
-    }
 
 
 def test_questions_do_not_import_what_only_science_needs():

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiida import orm
+from aiida_phasecal import jobs as active_jobs
 from aiida_phasecal import status
 from aiida_phasecal.calculations.base import busy_slots
 from aiida_phasecal.cli.progress import bar, duration, follow_plainly, headline, render
@@ -44,7 +45,9 @@ def daemon(monkeypatch):
     """Return a function that says whether the daemon runs."""
 
     def say(running: bool) -> None:
-        monkeypatch.setattr(status, "get_daemon_client", type("Client", (), {"is_daemon_running": running}))
+        monkeypatch.setattr(
+            "aiida.engine.daemon.client.get_daemon_client", type("Client", (), {"is_daemon_running": running})
+        )
 
     return say
 
@@ -103,27 +106,27 @@ def test_busy_slots_are_counted_without_touching_them(tmp_path):
 
 def test_a_job_says_what_it_waits_for(aiida_localhost, tmp_path):
     here = replace(JOB, computer=aiida_localhost.pk, remote_workdir=str(tmp_path))
-    assert "for a slot" in (status.waits_for(here, 2) or "")
-    assert status.waits_for(here, None) is None  # a scheduler decides, and it says running
+    assert "for a slot" in (active_jobs.waits_for(here, 2) or "")
+    assert active_jobs.waits_for(here, None) is None  # a scheduler decides, and it says running
     (tmp_path / "lammps.out").touch()
-    assert status.waits_for(here, 2) is None
+    assert active_jobs.waits_for(here, 2) is None
     queued = replace(here, scheduler_state="queued", last_job_info={"annotation": "Priority"})
-    assert status.waits_for(queued, None) == "in the queue of localhost (Priority)"
-    assert "prepared" in (status.waits_for(replace(here, scheduler_state=None), 2) or "")
-    assert "not begun" in (status.waits_for(replace(here, scheduler_state=None, process_state="created"), 2) or "")
+    assert active_jobs.waits_for(queued, None) == "in the queue of localhost (Priority)"
+    assert "prepared" in (active_jobs.waits_for(replace(here, scheduler_state=None), 2) or "")
+    assert "not begun" in (active_jobs.waits_for(replace(here, scheduler_state=None, process_state="created"), 2) or "")
 
 
 def test_the_speed_of_a_waiting_job_is_that_of_a_run_of_its_size(monkeypatch, bulk_task):
     tasks = {1: bulk_task, 2: bulk_task, 3: {**bulk_task, "n_atoms": 500}, 4: bulk_task}
     done = [replace(JOB, pk=1, process_state="finished", exit_status=0)]
-    monkeypatch.setattr(status, "dicts_of", lambda *_, **__: {1: {"wall_s": 12.0}})
+    monkeypatch.setattr(active_jobs, "dicts_of", lambda *_, **__: {1: {"wall_s": 12.0}})
     waiting = [{"pk": pk, "steps": 1200, "steps_done": None, "steps_per_s": None, "left_s": None} for pk in (2, 3)]
-    status.add_time_left(waiting, done, tasks)
+    active_jobs.add_time_left(waiting, done, tasks)
     assert [entry["left_s"] for entry in waiting] == [12, None]  # 1200 steps in 12 s; no run of 500 atoms yet
     running = {"pk": 4, "steps": 1200, "steps_done": 200, "steps_per_s": 50.0, "left_s": None}
-    status.add_time_left([running], done, tasks)
+    active_jobs.add_time_left([running], done, tasks)
     assert running["left_s"] == 20
-    assert status.steps_of({**bulk_task, "kind": "of an older version"}) is None
+    assert active_jobs.steps_of({**bulk_task, "kind": "of an older version"}) is None
 
 
 def test_runs_that_were_restarted_say_why():

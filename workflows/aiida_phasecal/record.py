@@ -1,4 +1,7 @@
-"""Reading the record: from a process node to the plain summary that `show`, `status` and the report are made of."""
+"""Reading the record: from a process node to the plain summary that `show`, `status` and the report are made of.
+
+Processes are named by their types in the database: importing their classes, and with them JAX, takes three seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,17 @@ from datetime import UTC, datetime
 
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
-from aiida.engine import WorkChain
-from aiida.plugins import WorkflowFactory
 
 from aiida_phasecal.advice import parts_of
-from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.failures import failure_path
-from aiida_phasecal.query import TASKS as ENTRY_POINTS
-from aiida_phasecal.query import place_of, state_from
+from aiida_phasecal.query import TASK_OF_TYPE, place_of, process_type, state_from
 from aiida_phasecal.tree import Process, dicts_of, process_tree
-from aiida_phasecal.workchains.transition import TransitionWorkChain
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.reduced import is_reduced, reduced
 from phasecal.errors import InputError
 
-TASKS: dict[str, type[WorkChain]] = {task: WorkflowFactory(name) for task, name in ENTRY_POINTS.items()}
-"""Tasks that `phasecal launch` knows, and the work chain that does each."""
+TRANSITION = process_type("phasecal.transition")
+STEP = "aiida.calculations:phasecal.task"
 
 
 def load_campaign_node(pk: int | str) -> orm.WorkChainNode:
@@ -35,14 +33,14 @@ def load_campaign_node(pk: int | str) -> orm.WorkChainNode:
         node = orm.load_node(pk)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
         raise InputError(f"no process {pk} in this profile; `phasecal query` lists the campaigns") from error
-    if not isinstance(node, orm.WorkChainNode) or node.process_class not in TASKS.values():
+    if not isinstance(node, orm.WorkChainNode) or node.process_type not in TASK_OF_TYPE:
         raise InputError(f"node {pk} is not a campaign of phasecal; `phasecal query` lists the campaigns")
     return node
 
 
 def task_of(node: orm.WorkChainNode) -> str:
     """Name of the task that a work chain does."""
-    return next(name for name, chain in TASKS.items() if node.process_class is chain)
+    return TASK_OF_TYPE[node.process_type]
 
 
 def state_of(node: orm.WorkChainNode) -> str:
@@ -50,19 +48,19 @@ def state_of(node: orm.WorkChainNode) -> str:
     return state_from(node.process_state and node.process_state.value, node.exit_status)
 
 
-def children_of(node: orm.WorkChainNode, process_class: type) -> list[orm.ProcessNode]:
-    """Direct children of one class, oldest first."""
-    return sorted((child for child in node.called if child.process_class is process_class), key=lambda child: child.pk)
+def children_of(node: orm.WorkChainNode, kind: str) -> list[orm.ProcessNode]:
+    """Direct children of one process type, oldest first."""
+    return sorted((child for child in node.called if child.process_type == kind), key=lambda child: child.pk)
 
 
 def rounds_of(node: orm.WorkChainNode) -> list[orm.CalcJobNode]:
     """Finished calibration steps, oldest first."""
-    return [job for job in children_of(node, TaskCalculation) if job.is_finished_ok]
+    return [job for job in children_of(node, STEP) if job.is_finished_ok]
 
 
 def anchors_of(node: orm.WorkChainNode) -> list[orm.WorkChainNode]:
     """Transitions measured on the way of a calibration, oldest first."""
-    return [child for child in children_of(node, TransitionWorkChain) if child.is_finished_ok]
+    return [child for child in children_of(node, TRANSITION) if child.is_finished_ok]
 
 
 def wall_s(node: orm.WorkChainNode) -> float:
@@ -131,7 +129,7 @@ def measured_points(node: orm.WorkChainNode) -> list[dict]:
     """Boundary points of a transition or verification task."""
     targets = {place_of(target): target for target in targets_of(node.inputs.campaign.get_dict())}
     points = []
-    for run in children_of(node, TransitionWorkChain):
+    for run in children_of(node, TRANSITION):
         if "transition" not in run.outputs:
             continue
         transition = run.outputs.transition

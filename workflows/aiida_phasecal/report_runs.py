@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from aiida import orm
 
+from aiida_phasecal.query import process_type
 from aiida_phasecal.record import children_of
 from aiida_phasecal.tree import Process, batches, dicts_of
 from aiida_phasecal.workchains.analysis import thermo_of
-from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
-from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from phasecal.errors import DataError
 from phasecal.freeenergy.coexistence import kept_lines, two_phase_order
 from phasecal.observables.ensemble import ensemble_temperature
@@ -60,8 +59,8 @@ def last_replicas(run: orm.WorkChainNode) -> list[orm.WorkChainNode]:
     """
     if run.outputs.transition["method"] != "coexistence":
         return []
-    (coexistence,) = children_of(run, CoexistenceWorkChain)
-    by_seed = {md.inputs.task["seed"]: md for md in children_of(coexistence, LammpsMdWorkChain)}
+    (coexistence,) = children_of(run, process_type("phasecal.coexistence"))
+    by_seed = {md.inputs.task["seed"]: md for md in children_of(coexistence, process_type("phasecal.md"))}
     return [by_seed[seed] for seed in run.outputs.transition["seeds"]]
 
 

@@ -7,14 +7,12 @@ from importlib.metadata import version
 import numpy as np
 from aiida import orm
 
-from aiida_phasecal.query import place_of
+from aiida_phasecal.query import TASKS, place_of, process_type
 from aiida_phasecal.record import anchors_of, children_of, current_model, rounds_of, summarise, task_of
 from aiida_phasecal.report_model import functions, parameters
 from aiida_phasecal.report_properties import properties, structures
 from aiida_phasecal.report_runs import cost_parts, describe_anchor, rejections
 from aiida_phasecal.tree import process_tree
-from aiida_phasecal.workchains.transition import TransitionWorkChain
-from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.consistency import contradictions
 from phasecal.errors import InputError
@@ -95,10 +93,8 @@ def transitions_of(node: orm.WorkChainNode) -> list[tuple[str, orm.WorkChainNode
     for run in anchors_of(node):
         first = run.inputs.model.pk == node.inputs.model.pk and "reanchor" not in run.inputs.state["stages"]
         labelled.append(("initial" if first else "re-anchor", run))
-    for verification in children_of(node, VerifyWorkChain):
-        labelled += [
-            ("verification", run) for run in children_of(verification, TransitionWorkChain) if run.is_finished_ok
-        ]
+    for verification in children_of(node, process_type(TASKS["verify"])):
+        labelled += [("verification", run) for run in anchors_of(verification)]
     return labelled
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import submit
+from aiida.plugins import WorkflowFactory
 
 from aiida_phasecal.calculations.base import slot_folder, slot_prepend_text
 from aiida_phasecal.data.model import ModelData
-from aiida_phasecal.query import load_model_node
-from aiida_phasecal.record import TASKS
+from aiida_phasecal.query import TASKS, load_model_node
 from phasecal.campaign.model import build_model
 from phasecal.campaign.schema import Campaign
 from phasecal.errors import InputError
@@ -25,7 +25,7 @@ def submit_campaign(campaign: Campaign, *, task: str, text: str, model_pk: int |
 
     Args:
         campaign: The validated campaign.
-        task: A key of :data:`aiida_phasecal.record.TASKS`.
+        task: A key of :data:`aiida_phasecal.query.TASKS`.
         text: The campaign file as the user wrote it, for the record.
         model_pk: Use this model node rather than the campaign's source.
 
@@ -37,10 +37,11 @@ def submit_campaign(campaign: Campaign, *, task: str, text: str, model_pk: int |
     names = {"code": "lmp", "task_code": "phasecal", **bulk_code}
     codes = {port: load_code(name, description["resources"]["computer"]) for port, name in names.items()}
     model = load_model_node(model_pk) if model_pk is not None else find_or_store(campaign)
-    builder = TASKS[task].get_builder()
+    chain = WorkflowFactory(TASKS[task])
+    builder = chain.get_builder()
     builder.model = model
     for port, code in codes.items():
-        if port in TASKS[task].spec().inputs:
+        if port in chain.spec().inputs:
             builder[port] = code
     builder.campaign = orm.Dict(description)
     builder.options = orm.Dict(job_options(codes["code"].computer, description["resources"]["slots"]))
