@@ -30,6 +30,11 @@ class Architecture(Section):
     hidden: list[Annotated[int, Field(ge=1, le=512)]] = Field(
         [32, 32], min_length=1, max_length=4, description="a list of widths of hidden layers, such as [32, 32]"
     )
+    inner: Length | None = Field(
+        None,
+        description="a length below which a fixed repulsion acts and the network sees no difference, such as 1.9 A; "
+        "the shortest distance in the data where that is longer",
+    )
     dtype: Literal["float32", "float64"] = Field("float32", description="float32 or float64, of molecular dynamics")
 
     @field_validator("elements")
@@ -48,6 +53,13 @@ class Architecture(Section):
             raise fault(
                 f"basis {self.basis} is below radial {self.radial}", "at least as many polynomials as functions"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _room_for_bonds(self) -> Architecture:
+        """There are distances between the repulsion and the cutoff."""
+        if self.inner is not None and self.inner >= self.cutoff:
+            raise fault(f"inner {self.inner:g} A is not below the cutoff, {self.cutoff:g} A", "a length below bonds")
         return self
 
 

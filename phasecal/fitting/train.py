@@ -136,12 +136,13 @@ class _Data:
 
 def _initial(config: Architecture, train: Sequence[Graph], data: _Data, seed: int) -> MomentNetworkModel:
     """Return the model before training: random weights, and invariants standardised over the training frames."""
-    inner = shortest_distances(train, len(config.elements))
-    if not (np.isfinite(inner).all() and inner.min() > 0.3):
+    shortest = shortest_distances(train, len(config.elements))
+    if not (np.isfinite(shortest).all() and shortest.min() > 0.3):
         raise InputError(
-            f"the shortest distance in the training frames is {inner.min():.3g} Å and the cutoff {config.cutoff:g} Å; "
-            "expected atoms within the cutoff, and none on top of each other"
+            f"the shortest distance in the training frames is {shortest.min():.3g} Å and the cutoff {config.cutoff:g} "
+            "Å; expected atoms within the cutoff, and none on top of each other"
         )
+    inner = np.maximum(shortest, config.inner or 0.0)
     model = MomentNetworkModel.initial(
         config.elements,
         config.cutoff,

@@ -151,10 +151,10 @@ class _Batch:
                 self._checkpoint(n_steps)
 
     def _first_state(self) -> State:
-        """The crystals, with velocities of twice the starting temperature: half of it becomes potential energy."""
+        """The crystals, with velocities of their starting temperature."""
         masses = np.asarray(self.simulation.atoms.masses)
         momenta = [
-            thermal_momenta(mass, 2.0 * float(parameters["start_temperature"]), int(parameters["seed"]))
+            thermal_momenta(mass, float(parameters["start_temperature"]), int(parameters["seed"]))
             for mass, parameters in zip(masses, self.parameters, strict=True)
         ]
         return self.simulation.start(

@@ -34,13 +34,15 @@ class MeltingTask(MdTask):
         """Add the melting stage.
 
         Its pressure is kT/v above that of the phase, with v of the crystal (3 GPa for copper): what is so hot would
-        evaporate at no pressure, as Lennard-Jones at 1.2 times its melting temperature does.
+        evaporate at no pressure, as Lennard-Jones at 1.2 times its melting temperature does. A crystal that shall last
+        starts with velocities of twice its temperature, half of which becomes potential energy; one that shall melt is
+        left to the thermostat: atoms of 8000 K collide at distances that no potential was made for.
         """
         hot = self.melt_temperature_k if self.melt and self.melt_temperature_k else self.temperature_k
         cell = crystal(self.structure)
         thermal_gpa = KB * hot / (cell.cell.volume / len(cell)) * EV_PER_A3_IN_GPA
         return super().parameters() | {
-            "start_temperature": hot,
+            "start_temperature": hot if self.melt else 2 * hot,
             "melt_temperature": hot,
             "melt_pressure_bar": (self.pressure_gpa + thermal_gpa) * BAR_PER_GPA,
             "melt_steps": self.melt_steps if self.melt else 0,
