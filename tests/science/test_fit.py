@@ -29,7 +29,7 @@ schema: 1
 title: a student
 data: [frames.extxyz]
 output: out/student.safetensors
-model: {family: moment-network, elements: [Cu], cutoff: 4.2 A, radial: 3, basis: 5, hidden: [8, 8]}
+model: {family: moment-network, elements: [Cu], cutoff: 4.2 A, inner: 2.3 A, radial: 3, basis: 5, hidden: [8, 8]}
 split: {validation: 0.15, test: 0.2}
 training: {epochs: 12, batch: 6, learning_rate: 0.01}
 """
@@ -160,6 +160,7 @@ def test_the_command_fits_writes_and_says_so(tmp_path, emt):
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(record["files"])
     model = load_model(tmp_path / "out" / "student.safetensors")
     assert (model.hash, model.dtype) == (record["model_hash"], "float32")
+    assert model.inner == 2.3  # some atoms of the data are nearer: these are left to the repulsion
     rows = (tmp_path / "out" / "student.learning.csv").read_text().splitlines()
     assert len(rows) == record["epochs"] + 1
     # the model file has the errors that are on record: its own energies of the test frames
@@ -180,6 +181,9 @@ def test_everything_wrong_in_the_file_is_said_at_once(tmp_path):
     assert "training.epoch: unknown key; expected epochs" in message
     result = CliRunner().invoke(main, ["fit", str(path)])
     assert (result.exit_code, result.output.strip()) == (2, message)
+    path.write_text(CONFIG.replace("inner: 2.3 A", "inner: 4.2 A"))
+    with pytest.raises(InputError, match="model: inner 4.2 A is not below the cutoff, 4.2 A; expected a length below"):
+        load_fit(path)
 
 
 def test_data_that_cannot_be_used_are_refused(tmp_path, emt):
