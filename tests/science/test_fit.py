@@ -182,7 +182,7 @@ def test_everything_wrong_in_the_file_is_said_at_once(tmp_path):
     result = CliRunner().invoke(main, ["fit", str(path)])
     assert (result.exit_code, result.output.strip()) == (2, message)
     path.write_text(CONFIG.replace("inner: 2.3 A", "inner: 4.2 A"))
-    with pytest.raises(InputError, match="model: inner 4.2 A is not below the cutoff, 4.2 A; expected a length below"):
+    with pytest.raises(InputError, match=r"model: inner 4\.2 A is not below the cutoff, 4\.2 A; expected"):
         load_fit(path)
 
 

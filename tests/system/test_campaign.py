@@ -73,6 +73,24 @@ def test_it_finishes_with_nothing_lost_or_done_twice(installation, campaign):
     assert len(set(runs)) == len(runs)
 
 
+def test_what_is_done_is_not_done_again_after_a_kill(installation, campaign):
+    killed = installation.json("launch", SMALL, "--task", "transition")["pk"]
+    assert "still active" in installation.run("phasecal", "resume", killed, expect=2)
+    installation.run("verdi", "process", "kill", killed)
+    resumed = installation.json("resume", killed, "--wait")["pk"]
+    first, again = (installation.json("show", pk) for pk in (campaign, resumed))
+    assert again["boundaries"][0]["temperature_k"] == first["boundaries"][0]["temperature_k"]
+    assert again["cost"]["wall_s"] < 0.2 * first["cost"]["wall_s"]
+    listed = installation.run("verdi", "process", "status", resumed)
+    assert "LammpsMdCalculation" in listed
+    assert "finished" in installation.run("phasecal", "resume", campaign, expect=2)
+    sigma = f"{2 * first['boundaries'][0]['sigma_k']} K"
+    assert "0.5 times the wanted one already" in installation.run(
+        "phasecal", "extend", campaign, "--sigma", sigma, expect=2
+    )
+    assert "no temperature interval" in installation.run("phasecal", "extend", campaign, "--sigma", "1", expect=2)
+
+
 def test_show_keeps_its_contract(installation, campaign):
     summary = installation.json("show", campaign)
     assert summary["schema"] == 1

@@ -21,6 +21,7 @@ class JaxMdCalculation(CalcJob):
     """One bulk run with jax-md; the code is the Python of an environment with phasecal."""
 
     _spec_class = BandedProcessSpec
+    CACHE_VERSION = 1  # to be raised when the same inputs give another result
 
     @classmethod
     def define(cls, spec) -> None:

@@ -27,6 +27,7 @@ class LammpsMdCalculation(LammpsRawCalculation):
     """
 
     _spec_class = BandedProcessSpec
+    CACHE_VERSION = 1  # to be raised when the same inputs give another result
 
     @classmethod
     def define(cls, spec) -> None:

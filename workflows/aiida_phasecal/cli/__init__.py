@@ -9,7 +9,9 @@ from phasecal.cli.group import CommandGroup
 
 MODULES = ("init", "launch", "show", "report", "diagram", "archive", "models", "query")
 COMMANDS = {name: f"aiida_phasecal.cli.{name}:{name}" for name in MODULES} | {
-    "status": "aiida_phasecal.cli.show:status"
+    "status": "aiida_phasecal.cli.show:status",
+    "resume": "aiida_phasecal.cli.again:resume",
+    "extend": "aiida_phasecal.cli.again:extend",
 }
 """Where the commands of the plugin are."""
 

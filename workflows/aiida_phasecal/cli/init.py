@@ -36,6 +36,7 @@ def init(profile: str, as_json: bool) -> None:
         run_verdi("presto", "--use-zeromq", "-n", "--profile-name", profile)
         reset_config()  # the file was changed by another process
         made.append(f"profile {profile}")
+        keep_results(profile)
         load_profile(profile)
         let_readers_in()
     load_profile(profile)
@@ -46,6 +47,15 @@ def init(profile: str, as_json: bool) -> None:
         echo_json({"profile": profile, "made": made})
         return
     click.echo(f"Profile {profile} is ready" + (f" (new: {', '.join(made)})." if made else "; nothing to do."))
+
+
+def keep_results(profile: str) -> None:
+    """Let the jobs of phasecal be taken from the cache: the same inputs, seed included, are the same run."""
+    from aiida.manage.configuration import get_config
+
+    config = get_config()
+    config.set_option("caching.enabled_for", ["aiida.calculations:phasecal.*"], scope=profile)
+    config.store()
 
 
 def let_readers_in() -> None:

@@ -17,13 +17,16 @@ class CampaignFailedError(PhasecalError):
     """A campaign that was waited for did not end well."""
 
 
+wait_option = click.option("--wait/--no-wait", default=False, help="Show progress until the end, or return at once.")
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--task", type=click.Choice(TASKS), default="calibrate", show_default=True)
 @click.option("--protocol", type=click.Choice(NAMES), help="Use this protocol instead of the campaign's.")
 @click.option("--model", "model_pk", type=int, help="Start from this model node instead of the campaign's source.")
 @click.option("--computer", help="Computer to run on, instead of the campaign's.")
-@click.option("--wait/--no-wait", default=False, help="Show progress until the end, or return at once.")
+@wait_option
 @json_option
 @with_profile
 def launch(
@@ -41,6 +44,11 @@ def launch(
     campaign = load_campaign(file, task=task, protocol=protocol, computer=computer)
     require_daemon()
     node = submit_campaign(campaign, task=task, model_pk=model_pk, text=file.read_text(encoding="utf8"))
+    announce(node, wait, as_json)
+
+
+def announce(node, wait: bool, as_json: bool) -> None:
+    """Say the PK of a campaign that was submitted, and wait for it if wanted."""
     if as_json:
         echo_json({"pk": node.pk, "uuid": node.uuid})
     else:
