@@ -58,13 +58,13 @@ def run_fit(path: str | Path, progress: Any = None) -> dict[str, Any]:
 
 def summary(title: str, fitted: Fitted) -> dict[str, Any]:
     """Return what is known about a fit, JSON-able; what has no labels is null."""
-    train, validation, test = fitted.n_frames
+    train, validation, test, left_out = fitted.n_frames
     return {
         "schema": 1,
         "title": title,
         "model_hash": fitted.model.hash,
         "n_parameters": len(fitted.model.theta),
-        "n_frames": {"train": train, "validation": validation, "test": test},
+        "n_frames": {"train": train, "validation": validation, "test": test, "left_out": left_out},
         "epochs": len(fitted.curve),
         "best_epoch": fitted.best,
         "rmse": {name: _plain(rmse) for name, rmse in fitted.rmse.items()},

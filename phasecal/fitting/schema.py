@@ -33,7 +33,7 @@ class Architecture(Section):
     inner: Length | None = Field(
         None,
         description="a length below which a fixed repulsion acts and the network sees no difference, such as 1.9 A; "
-        "the shortest distance in the data where that is longer",
+        "the shortest distance in the data where that is longer. Frames with distances below 0.9 of it are left out",
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="float32 or float64, of molecular dynamics")
 

@@ -24,6 +24,7 @@ from phasecal.fitting.descent import Epoch, Rmse, descend
 from phasecal.fitting.loss import Weights, errors
 from phasecal.fitting.schema import Architecture, Fit
 from phasecal.potentials.moment_network import MomentAtoms, MomentNetworkModel
+from phasecal.potentials.moments import CLAMP
 from phasecal.units import EV_PER_A3_IN_GPA
 
 FLOAT = NDArray[np.float64]
@@ -39,7 +40,7 @@ class Fitted:
         model: The model.
         curve: All epochs.
         best: Number of the epoch whose weights the model has.
-        n_frames: Of training, validation and test.
+        n_frames: Of training, validation and test, and those left out.
         rmse: Errors of ``train``, ``validation`` and ``test``.
         ignorance: Errors, on the test frames, of a model that knows reference energies only.
         wall_s: s.
@@ -48,7 +49,7 @@ class Fitted:
     model: MomentNetworkModel
     curve: tuple[Epoch, ...]
     best: int
-    n_frames: tuple[int, int, int]
+    n_frames: tuple[int, int, int, int]
     rmse: dict[str, Rmse]
     ignorance: Rmse
     wall_s: float
@@ -67,7 +68,8 @@ def fit(config: Fit, frames: Sequence[Labelled], progress: Callable[[Epoch], Non
         ConvergenceError: The loss is not finite.
     """
     begin = time.monotonic()
-    parts = divide(frames, config.split.validation, config.split.test, config.seed)
+    seen = [frame for frame in frames if _is_seen(frame, config.model)]
+    parts = divide(seen, config.split.validation, config.split.test, config.seed)
     lists = [graphs(part, config.model.elements, config.model.cutoff) for part in parts]
     data = _Data.build(config, lists)
     model = _initial(config.model, lists[0], data, config.seed)
@@ -91,7 +93,7 @@ def fit(config: Fit, frames: Sequence[Labelled], progress: Callable[[Epoch], Non
         model=replace(fitted, references=data.references),
         curve=tuple(curve),
         best=number,
-        n_frames=(len(parts[0]), len(parts[1]), len(parts[2])),
+        n_frames=(len(parts[0]), len(parts[1]), len(parts[2]), len(frames) - len(seen)),
         rmse={
             name: Rmse.of([errors(atoms, best, batch) for batch in data.batches(part)])
             for name, part in zip(names, lists, strict=True)
@@ -99,6 +101,14 @@ def fit(config: Fit, frames: Sequence[Labelled], progress: Callable[[Epoch], Non
         ignorance=Rmse.of([errors(atoms, zero, batch) for batch in data.batches(lists[2])]),
         wall_s=time.monotonic() - begin,
     )
+
+
+def _is_seen(frame: Labelled, config: Architecture) -> bool:
+    """Say whether a network sees all distances of a frame; those that it does not see only teach it to be wrong."""
+    if config.inner is None:
+        return True
+    (graph,) = graphs([frame], config.elements, config.cutoff)
+    return bool((np.linalg.norm(graph.vectors, axis=1) >= CLAMP * config.inner).all())
 
 
 @dataclass(frozen=True)

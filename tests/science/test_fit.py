@@ -29,7 +29,7 @@ schema: 1
 title: a student
 data: [frames.extxyz]
 output: out/student.safetensors
-model: {family: moment-network, elements: [Cu], cutoff: 4.2 A, inner: 2.3 A, radial: 3, basis: 5, hidden: [8, 8]}
+model: {family: moment-network, elements: [Cu], cutoff: 4.2 A, inner: 2.2 A, radial: 3, basis: 5, hidden: [8, 8]}
 split: {validation: 0.15, test: 0.2}
 training: {epochs: 12, batch: 6, learning_rate: 0.01}
 """
@@ -150,21 +150,22 @@ def test_shuffled_labels_are_not_learned(emt):
 
 
 def test_the_command_fits_writes_and_says_so(tmp_path, emt):
-    write_labelled(tmp_path / "frames.extxyz", emt[:30])
+    near = bulk("Cu", "fcc", a=2.7, cubic=True)  # 1.91 Å between neighbours
+    write_labelled(tmp_path / "frames.extxyz", [*emt[:30], Labelled(near, 0.0, np.zeros((4, 3)), None)])
     (tmp_path / "fit.yaml").write_text(CONFIG)
     result = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.yaml"), "--json"])
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)
-    assert record["n_frames"] == {"train": 20, "validation": 4, "test": 6}
+    assert record["n_frames"] == {"train": 20, "validation": 4, "test": 6, "left_out": 1}
     assert record["rmse"]["test"]["stress_gpa"] > 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(record["files"])
     model = load_model(tmp_path / "out" / "student.safetensors")
     assert (model.hash, model.dtype) == (record["model_hash"], "float32")
-    assert model.inner == 2.3  # some atoms of the data are nearer: these are left to the repulsion
+    assert model.inner == 2.2  # some atoms of the data are nearer: these are left to the repulsion
     rows = (tmp_path / "out" / "student.learning.csv").read_text().splitlines()
     assert len(rows) == record["epochs"] + 1
     # the model file has the errors that are on record: its own energies of the test frames
-    _, _, test = divide(read_labelled([tmp_path / "frames.extxyz"], ["Cu"]), 0.15, 0.2, 1)
+    _, _, test = divide(read_labelled([tmp_path / "frames.extxyz"], ["Cu"])[:30], 0.15, 0.2, 1)
     errors = [(energies(model, frames_from_atoms([f.atoms], ["Cu"], 4.2))[0] - f.energy) / len(f.atoms) for f in test]
     rms = 1e3 * np.sqrt(np.mean(np.square(errors)))
     assert rms == pytest.approx(record["rmse"]["test"]["energy_mev_atom"], rel=1e-3)
@@ -181,7 +182,7 @@ def test_everything_wrong_in_the_file_is_said_at_once(tmp_path):
     assert "training.epoch: unknown key; expected epochs" in message
     result = CliRunner().invoke(main, ["fit", str(path)])
     assert (result.exit_code, result.output.strip()) == (2, message)
-    path.write_text(CONFIG.replace("inner: 2.3 A", "inner: 4.2 A"))
+    path.write_text(CONFIG.replace("inner: 2.2 A", "inner: 4.2 A"))
     with pytest.raises(InputError, match=r"model: inner 4\.2 A is not below the cutoff, 4\.2 A; expected"):
         load_fit(path)
 
