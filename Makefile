@@ -56,5 +56,5 @@ docs: env ## Build the site into docs/_build
 	$(BIN)/python -m sphinx -n -W --keep-going docs docs/_build
 
 clean: ## Remove the environment and everything built; the record in .aiida stays
-	rm -rf $(VENV) build dist report docs/_build docs/reference/generated .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) build dist report docs/_build docs/jupyter_execute docs/reference/generated .pytest_cache .ruff_cache .mypy_cache
 	find phasecal workflows tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

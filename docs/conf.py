@@ -18,7 +18,7 @@ project = "phasecal"
 author = copyright = "phasecal developers"
 version = release = __version__
 extensions = ["myst_nb", "sphinx_click", "sphinx_copybutton"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute"]  # where Sphinx and myst-nb write
 html_theme = "furo"
 html_title = f"phasecal {version}"
 html_copy_source = False

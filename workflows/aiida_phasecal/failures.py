@@ -65,11 +65,12 @@ def advice_of(process: Process) -> Advice:
     """Message of a failed process; advice that was not recorded with it is what its class has for this code today."""
     report = f"`verdi process report {process.pk}`."
     if process.process_state == "killed":
-        return Advice("It was killed.", report, "launch again; what was finished stays on record.")
+        return Advice("It was killed.", report, "`phasecal resume` of the campaign; what was finished is not repeated.")
     if process.process_state == "excepted":
         last = (process.exception or "").strip().splitlines()[-1:]
         mend = (
-            "mend what it names (a full disk, a lost computer) and launch again; else report it as a fault of phasecal."
+            "mend what it names (a full disk, a lost computer), then `phasecal resume` the campaign; "
+            "else report it as a fault of phasecal."
         )
         return Advice(" ".join(["It ended with an exception:", *last]), report, mend)
     recorded = parts_of(process.exit_message, process.pk)

@@ -27,7 +27,9 @@ exec 8>&-"""
 
 
 SCHEDULER_LOG = "`verdi calcjob outputcat PK _scheduler-stderr.txt`."
-RESTARTED = "nothing for an MD run, which is restarted by itself; launch again if it was a calibration step."
+RESTARTED = (
+    "nothing for an MD run, which is restarted by itself; `phasecal resume` the campaign if it was a calibration step."
+)
 SCHEDULER_MESSAGES = {
     110: advice(
         "The job ran out of memory.",

@@ -121,7 +121,7 @@ def declare_md_codes(spec, engine: str, log: str) -> None:
         message=advice(
             f"The output of {engine} cannot be read: {{message}}",
             look=read_log,
-            next_step="see that disk and quota of the computer are not full, and launch again.",
+            next_step="see that disk and quota of the computer are not full; then `phasecal resume` the campaign.",
         ),
     )
     spec.exit_code(

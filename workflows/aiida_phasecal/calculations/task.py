@@ -25,7 +25,8 @@ MESSAGES = {
     "data": advice(
         "The data handed to the task are not usable: {message}",
         look="`verdi process show PK`, which lists the models and samples; `verdi process report` of their jobs.",
-        next_step="launch again; if a run is to blame, with more `production_steps` in `protocol.bulk`.",
+        next_step="`phasecal resume` the campaign; if a run is to blame, launch it with more `production_steps` in "
+        "`protocol.bulk`.",
     ),
     "engine": advice(
         "The engine reported an error: {message}",
@@ -85,7 +86,8 @@ class TaskCalculation(CalcJob):
             message=advice(
                 "The task left no result: {message}",
                 look=OUTPUT + " and `verdi calcjob outputcat PK _scheduler-stderr.txt`.",
-                next_step="see that the code `phasecal` runs there and has the memory it needs; launch again.",
+                next_step="see that the code `phasecal` runs there and has the memory it needs; then "
+                "`phasecal resume` the campaign.",
             ),
         )
         spec.exit_code(
@@ -94,7 +96,7 @@ class TaskCalculation(CalcJob):
             message=advice(
                 "The result of the task cannot be read: {message}",
                 look="`verdi calcjob outputcat PK result.json`.",
-                next_step="see that disk and quota of the computer are not full, and launch again.",
+                next_step="see that disk and quota of the computer are not full; then `phasecal resume` the campaign.",
             ),
         )
         for kind, error in ERRORS_BY_KIND.items():

@@ -24,14 +24,16 @@ def declare_restart_codes(spec) -> None:
         message=advice(
             "A job ended with an exception.",
             look="`verdi process status PK` for the job, `verdi process report` of the job for the exception.",
-            next_step="a full disk or an unreachable computer can be mended, then launch again; else it is a fault of "
-            "phasecal: report it with the exception.",
+            next_step="a full disk or an unreachable computer can be mended, then `phasecal resume` the campaign; else "
+            "it is a fault of phasecal: report it with the exception.",
         ),
     )
     spec.exit_code(
         302,
         "ERROR_SUB_PROCESS_KILLED",
-        message=advice("A job was killed.", look="`verdi process status PK`.", next_step="launch again."),
+        message=advice(
+            "A job was killed.", look="`verdi process status PK`.", next_step="`phasecal resume` the campaign."
+        ),
     )
     spec.exit_code(
         401,
