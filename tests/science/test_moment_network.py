@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from itertools import combinations_with_replacement
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +23,7 @@ from phasecal.potentials.moment_network import MomentNetworkModel
 from phasecal.potentials.moments import invariants, moments, radial_basis, repulsion, split
 
 CUTOFF = 5.0
+STUDENT = Path(__file__).parents[2] / "fixtures" / "models" / "titanium"
 
 
 def make(elements=("Ti",), inner=2.4, **settings):
@@ -190,3 +194,14 @@ def bulk_ti():
     atoms = bulk("Ti", "hcp", a=2.95, c=4.68) * (3, 3, 2)
     atoms.rattle(0.1, seed=2)
     return atoms
+
+
+def test_the_student_of_titanium_has_the_energies_on_record():
+    recorded = re.findall(r"^\| (hcp|bcc), .* \| (\S+) \|$", (STUDENT / "README.md").read_text(), re.M)
+    cells = {"hcp": bulk("Ti", "hcp", a=2.947, c=4.703), "bcc": bulk("Ti", "bcc", a=3.272)}
+    assert [name for name, _ in recorded] == list(cells)
+    model = load_model(STUDENT / "student.safetensors")
+    assert model.hash == json.loads((STUDENT / "student.fit.json").read_text())["model_hash"]
+    for name, energy in recorded:
+        frames = frames_from_atoms([cells[name]], model.elements, model.cutoff)
+        assert energies(model, frames)[0] / len(cells[name]) == pytest.approx(float(energy), abs=2e-6)
