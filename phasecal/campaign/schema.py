@@ -81,13 +81,12 @@ class Model(Section):
     @field_validator("cutoff")
     @classmethod
     def _trimmed_to_sense(cls, value: float | None, info: ValidationInfo) -> float | None:
-        """A potential can be trimmed, but neither extended nor to less than the nearest neighbours."""
+        """A potential is trimmed where it is longer, but not to less than the nearest neighbours."""
         source, neighbors = context_of(info).source, context_of(info).neighbor_distance_a()
         if value is not None and value < 1.2 * neighbors:
             raise fault("hardly reaches the nearest neighbours", f"at least {1.2 * neighbors:.2f} A")
-        if value is not None and isinstance(source, tuple) and value > source[1].cutoff:
-            raise fault("longer than the potential", f"at most its cutoff, {source[1].cutoff:g} A")
-        return value
+        trims = value is not None and isinstance(source, tuple) and value < source[1].cutoff
+        return value if trims else None
 
 
 class Phase(Section):

@@ -191,7 +191,7 @@ def _features(atoms: MomentAtoms, batch: Batch) -> NDArray[np.floating]:
 
 @jax.jit
 def _jitted_features(atoms: MomentAtoms, batch: Batch) -> jax.Array:
-    return atoms.features(batch.vectors, batch.species, batch.neighbor_species)[0]
+    return atoms.standardised(batch.vectors, batch.species, batch.neighbor_species)[0]
 
 
 def _training_atoms(model: MomentNetworkModel) -> MomentAtoms:

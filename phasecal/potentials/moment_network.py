@@ -1,9 +1,13 @@
 """The family ``moment-network``: a small local machine-learned potential.
 
-U = Σ_i [ε_s(i) + N_s(i)(z_i) + g_i]: a reference energy ε of the element, a network N of the element (hidden layers of
-tanh, no bias at the end) of the standardised invariants z of the atom's moments, and a fixed guard g against distances
-that the training data do not hold (:mod:`~phasecal.potentials.moments`). Neighbours of different elements have their
-own radial functions.
+U = Σ_i [ε_s(i) + N_s(i)(arsinh z_i) + g_i]: a reference energy ε of the element, a network N of the element (hidden
+layers of tanh, no bias at the end) of the standardised invariants z of the atom's moments, and a fixed guard g against
+distances that the training data do not hold (:mod:`~phasecal.potentials.moments`). Neighbours of different elements
+have their own radial functions.
+
+In a collision invariants change by hundreds of their standard deviations per Å, and a network that saw them as they are
+made walls of 500 eV/Å out of it; the inverse hyperbolic sine leaves those of thermal motion and takes the logarithm of
+the others.
 
 ``theta`` are the weights of the networks, so that everything of an atom but the network is the same for all versions of
 a model in a calibration: invariants are stored once per frame, and energies and ∂U/∂θ come from them
@@ -42,7 +46,7 @@ from phasecal.potentials.base import FLOAT, Model, frozen_array
 from phasecal.potentials.local import neighbor_vectors
 from phasecal.potentials.moments import invariants, moments, n_invariants, radial_basis, repulsion, split
 
-GUARD_EV = 1000.0
+GUARD_EV = 300.0
 """Strength of the guard of new models, eV."""
 
 
@@ -84,9 +88,14 @@ class MomentAtoms:
         """Return what does not depend on θ.
 
         Returns:
-            Standardised invariants, shape (n_atoms, n_invariants), and reference energy plus guard of each atom, eV,
-            float64, shape (n_atoms,).
+            arsinh of the standardised invariants, shape (n_atoms, n_invariants), and reference energy plus guard of
+            each atom, eV, float64, shape (n_atoms,).
         """
+        z, fixed = self.standardised(vectors, species, neighbor_species)
+        return jnp.arcsinh(z), fixed
+
+    def standardised(self, vectors: ArrayLike, species: ArrayLike, neighbor_species: ArrayLike) -> tuple[Array, Array]:
+        """Return the same with the standardised invariants as they are."""
         species, neighbor_species = jnp.asarray(species), jnp.asarray(neighbor_species)
         unit, distance, inside = split(jnp.asarray(vectors).astype(self.dtype), self.cutoff)
         single = self.radial.shape[0] == 1
@@ -107,7 +116,7 @@ class MomentAtoms:
 
         Args:
             theta: Parameters, shape (n_parameters,).
-            z: Standardised invariants, shape (n_atoms, n_invariants).
+            z: arsinh of the standardised invariants, shape (n_atoms, n_invariants).
             species: Element of each atom, shape (n_atoms,).
         """
         n_elements = self.radial.shape[0]

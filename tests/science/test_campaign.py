@@ -107,7 +107,6 @@ WRONG = {
     "negative parameters": ("pair: 12", "pair: -3", "6: model.train.pair: below 0;"),
     "fraction of a parameter": ("pair: 12", "pair: 12.5", "6: model.train.pair: wrong kind of value;"),
     "no parameters": ("  train: {pair: 12}\n", "", "3: model.train: missing key; expected a mapping with pair"),
-    "longer cutoff": ("cutoff: 6 A", "cutoff: 20 A", "7: model.cutoff: longer than the potential; expected at most its"),
     "cutoff below the neighbours": ("cutoff: 6 A", "cutoff: 2.6 A", "7: model.cutoff: hardly reaches the nearest neighbours; expected at least 3.07 A"),
     "unknown engine": ("title: copper", "title: copper\nengine: gromacs", "3: engine: not a known value; expected lammps or jax-md"),
     "unknown family": ("family: eam", "family: tersoff", "4: model.family: not a known value; expected one of eam, lj"),
@@ -474,6 +473,11 @@ def test_a_campaign_becomes_numbers_in_internal_units(write):
     assert 1350 * data["protocol"]["anchor"]["relative_spread"] == pytest.approx(15.0, abs=0.1)
     assert campaign.source_path.name == "Cu_zhou.eam.alloy"
     assert campaign.elements == ["Cu"]
+
+
+def test_the_file_of_another_potential_is_enough(write):
+    other = load_campaign(write(GOOD.replace("Cu_zhou.eam", "Cu_mishin1.eam")), task="calibrate")  # ends at 5.5 Å
+    assert other.to_dict()["model"]["cutoff"] is None
 
 
 def test_competitors_get_the_volume_per_atom_of_the_first_crystal(write):

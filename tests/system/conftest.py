@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -84,3 +85,45 @@ def installation(tmp_path_factory):
     yield made
     made.run("verdi", "daemon", "stop")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def without_pks(data: object) -> object:
+    """Plain data without what belongs to one database."""
+    if isinstance(data, dict):
+        return {key: without_pks(value) for key, value in data.items() if key != "pk"}
+    return [without_pks(value) for value in data] if isinstance(data, list) else data
+
+
+def tables(folder: Path) -> dict[str, list[list[str]]]:
+    """The CSV tables of a report, without their columns of PKs."""
+    found = {}
+    for path in sorted(folder.rglob("*.csv")):
+        rows = list(csv.reader(path.read_text(encoding="utf8").splitlines()))
+        kept = [i for i, name in enumerate(rows[0]) if name != "pk"]
+        found[path.name] = [[row[i] for i in kept] for row in rows]
+    return found
+
+
+@pytest.fixture(scope="session")
+def check_import(installation):
+    """Return a function that compares an imported campaign with the original."""
+
+    def check(pk: int, archive: Path, folder: Path) -> None:
+        """Import an archive into an empty profile in a folder: `query`, `show` and `report` say the same there."""
+        other = type(installation)(folder)
+        # what `phasecal init` does, short of a daemon, for which there is nothing to do
+        other.run("verdi", "presto", "--use-zeromq", "-n", "--profile-name", "phasecal")
+        other.run("verdi", "archive", "import", archive)
+        (found,) = other.json("query")
+        original = installation.json("show", pk)
+        shown = other.json("show", original["uuid"])
+        assert shown["pk"] == found["pk"]
+        assert without_pks(shown) == without_pks(original)
+        (entry,) = (entry for entry in installation.json("query") if entry["pk"] == pk)
+        assert without_pks(found) == without_pks(entry)
+        for place, name in ((installation, pk), (other, shown["uuid"])):
+            place.run("phasecal", "report", name, "-o", "archived")
+        assert tables(other.folder / "archived") == tables(installation.folder / "archived")
+        assert tables(other.folder / "archived")
+
+    return check

@@ -139,6 +139,11 @@ def test_the_model_is_a_new_version(installation, summary):
     assert shown["parent"]
 
 
+def test_an_imported_calibration_is_the_same(installation, summary, check_import, tmp_path):
+    installation.run("phasecal", "archive", summary["pk"], "-o", "calibrated.aiida")
+    check_import(summary["pk"], installation.folder / "calibrated.aiida", tmp_path)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if script_of(page)])
 def test_the_commands_of_a_page_work(installation, summary, first_steps, page):
     run(

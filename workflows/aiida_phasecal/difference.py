@@ -12,6 +12,7 @@ from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.query import Selection, boundary_points, describe_model, place_of
 from aiida_phasecal.report_model import functions
+from aiida_phasecal.tree import OLDEST_FIRST
 from phasecal.difftre import comparison
 from phasecal.errors import PhasecalError
 from phasecal.potentials.base import Model
@@ -99,13 +100,13 @@ def known_temperatures(node: ModelData) -> dict[tuple, dict]:
             project="attributes.targets",
             tag="result",
         )
-        builder.order_by({"result": {"id": "asc"}})
+        builder.order_by({"result": OLDEST_FIRST})
         for pk, targets in builder.all():
             for target in targets:
                 entry = {key: target[names.get(key, key)] for key in TEMPERATURE}
                 known[place_of(entry)] = {**entry, "source": source, "pk": pk, "measured": False}
     points = [p for p in boundary_points(Selection(model=node.model_hash)) if p["method"] != "clausius-clapeyron"]
-    for point in sorted(points, key=lambda point: point["pk"]):
+    for point in sorted(points, key=lambda point: point["created"]):
         known[place_of(point)] = {**point, "source": point["method"], "measured": True}
     return known
 
@@ -138,7 +139,7 @@ def forces(a: tuple[ModelData, Model], b: tuple[ModelData, Model], reasons: list
     hashes = {"attributes.model_hash": {"in": [a[0].model_hash, b[0].model_hash]}}
     columns = ["id", "attributes.phase", "attributes.temperature_k", "attributes.pressure_gpa"]
     builder.append(SampleData, filters=hashes, project=columns, tag="sample")
-    builder.order_by({"sample": {"id": "asc"}})
+    builder.order_by({"sample": OLDEST_FIRST})
     newest = {
         phase: (pk, temperature, pressure) for pk, phase, temperature, pressure in builder.all() if "|" not in phase
     }

@@ -16,6 +16,7 @@ from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.query import POINT, TASK_OF_TYPE, among, describe_model, pk_of_hash, place_of, process_type
+from aiida_phasecal.tree import OLDEST_FIRST
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.reduced import is_reduced, reduced
 from phasecal.errors import InputError
@@ -221,7 +222,7 @@ def samples_of(pks: Iterable[int]) -> list[dict]:
     builder = orm.QueryBuilder()
     builder.append(SampleData, filters=among(pks), project=["id", *(f"attributes.{key}" for key in keys)], tag="sample")
     builder.append(orm.CalcJobNode, with_outgoing="sample", project="id")
-    builder.order_by({"sample": {"id": "asc"}})
+    builder.order_by({"sample": OLDEST_FIRST})
     return [{"pk": pk, **dict(zip(keys, facts, strict=True)), "job": job} for pk, *facts, job in builder.all()]
 
 
@@ -236,7 +237,7 @@ def describe_jobs(pks: Iterable[int]) -> list[dict]:
     codes = dict(linked(pks, orm.Data, "with_outgoing", "code"))
     builder = orm.QueryBuilder()
     builder.append(orm.CalcJobNode, filters=among(pks), project=["id", "process_type", "attributes.version"], tag="job")
-    builder.order_by({"job": {"id": "asc"}})
+    builder.order_by({"job": OLDEST_FIRST})
     return [
         {
             "pk": pk,

@@ -22,6 +22,7 @@ from aiida.common.exceptions import MultipleObjectsError, NotExistent
 
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
+from aiida_phasecal.tree import OLDEST_FIRST
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.reduced import REFERENCE, is_reduced
 from phasecal.errors import InputError
@@ -149,7 +150,7 @@ def campaigns(selection: Selection = Selection()) -> list[dict]:
         filters["ctime"] = {"and": [{sign: time} for sign, time in times.items()]}
     columns = ["id", "uuid", "label", "process_type", "ctime", "attributes.process_state", "attributes.exit_status"]
     builder = orm.QueryBuilder().append(orm.WorkChainNode, filters=filters, project=columns, tag="campaign")
-    builder.order_by({"campaign": {"id": "desc"}})
+    builder.order_by({"campaign": [{name: "desc"} for name in OLDEST_FIRST]})
     called = orm.QueryBuilder()
     called.append(orm.WorkChainNode, filters={"process_type": {"in": list(TASK_OF_TYPE)}}, project="id", tag="child")
     called.append(orm.WorkChainNode, with_outgoing="child")
@@ -267,7 +268,7 @@ def transitions(found: Mapping[int, dict]) -> list[tuple[int, dict]]:
     builder.append(
         orm.Dict, with_outgoing="run", edge_filters={"label": "state"}, project="attributes.stages", tag="state"
     )
-    builder.order_by({"transition": {"id": "asc"}})
+    builder.order_by({"transition": OLDEST_FIRST})
     result = []
     for caller, pk, created, *values, stages in builder.all():
         campaign, task = owners[caller]
@@ -327,7 +328,7 @@ def models() -> list[dict]:
     builder = orm.QueryBuilder()
     columns = ["id", "label", "ctime", *(f"attributes.{key}" for key in MODEL)]
     builder.append(ModelData, project=columns, tag="model")
-    builder.order_by({"model": {"id": "asc"}})
+    builder.order_by({"model": OLDEST_FIRST})
     return [
         {"pk": pk, "label": label, "created": as_text(created), **dict(zip(MODEL, facts, strict=True))}
         for pk, label, created, *facts in builder.all()
@@ -364,8 +365,9 @@ def pk_of_hash(text: str) -> int | None:
     if len(text) < HASH_DIGITS:
         return None
     builder = orm.QueryBuilder()
-    builder.append(ModelData, filters={"attributes.hash": {"like": f"{text}%"}}, project=["id", "attributes.hash"])
-    found = builder.all()
+    columns = ["id", "attributes.hash"]
+    builder.append(ModelData, filters={"attributes.hash": {"like": f"{text}%"}}, project=columns, tag="model")
+    found = builder.order_by({"model": OLDEST_FIRST}).all()
     if len({model_hash for _, model_hash in found}) > 1:
         raise InputError(f"the hashes of several models begin with {text}; give more characters, or the PK")
-    return max((pk for pk, _ in found), default=None)
+    return found[-1][0] if found else None

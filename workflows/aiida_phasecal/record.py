@@ -50,7 +50,8 @@ def state_of(node: orm.WorkChainNode) -> str:
 
 def children_of(node: orm.WorkChainNode, kind: str) -> list[orm.ProcessNode]:
     """Direct children of one process type, oldest first."""
-    return sorted((child for child in node.called if child.process_type == kind), key=lambda child: child.pk)
+    found = (child for child in node.called if child.process_type == kind)
+    return sorted(found, key=lambda child: (child.ctime, child.pk))
 
 
 def rounds_of(node: orm.WorkChainNode) -> list[orm.CalcJobNode]:

@@ -9,7 +9,7 @@ from aiida import orm
 
 from aiida_phasecal.query import process_type
 from aiida_phasecal.record import children_of
-from aiida_phasecal.tree import Process, batches, dicts_of
+from aiida_phasecal.tree import OLDEST_FIRST, Process, batches, dicts_of
 from aiida_phasecal.workchains.analysis import thermo_of
 from phasecal.errors import DataError
 from phasecal.freeenergy.coexistence import kept_lines, two_phase_order
@@ -92,7 +92,7 @@ def rejections(tree: Mapping[int, Process]) -> list[dict]:
         columns = ["attributes.replicas", "attributes.phases", "attributes.pressure_gpa"]
         known = {"attributes": {"has_key": "replicas"}}
         query.append(orm.Dict, with_incoming="analysis", filters=known, project=columns)
-        for replicas, phases, pressure in query.iterall():
+        for replicas, phases, pressure in query.order_by({"analysis": OLDEST_FIRST}).iterall():
             what = f"interface run of {'–'.join(phases)} at {pressure:g} GPa"
             for replica in replicas:
                 seed, reasons = replica["seed"], replica.get("rejections")
@@ -104,7 +104,8 @@ def rejections(tree: Mapping[int, Process]) -> list[dict]:
 def runs_by_seed(tree: Mapping[int, Process]) -> dict[int, int]:
     """PK of the job that ran with a seed; of a restarted run the last one."""
     jobs = [process.pk for process in tree.values() if process.is_job]
-    return {task["seed"]: pk for pk, task in sorted(dicts_of(jobs, "task", inputs=True).items()) if "seed" in task}
+    tasks = dicts_of(jobs, "task", inputs=True)
+    return {tasks[pk]["seed"]: pk for pk in jobs if "seed" in tasks.get(pk, {})}
 
 
 def cost_parts(pk: int, tree: Mapping[int, Process]) -> list[dict]:

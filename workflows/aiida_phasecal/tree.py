@@ -16,6 +16,8 @@ from aiida.common.links import LinkType
 
 BATCH = 500
 """Keys in one query; databases limit their number."""
+OLDEST_FIRST = ["ctime", "id"]
+"""Order of nodes in a query. PKs alone say nothing of it: an import deals them out anew."""
 CALLS = [LinkType.CALL_CALC.value, LinkType.CALL_WORK.value]
 ATTRIBUTES = (
     "process_label",
@@ -77,7 +79,7 @@ def process_tree(node: orm.WorkChainNode) -> dict[int, Process]:
     level = list(found)
     while level:
         below = {process.pk: process for process in read(level, called=True)}
-        level = sorted(below)
+        level = sorted(below, key=lambda pk: (below[pk].ctime, pk))
         found |= {pk: below[pk] for pk in level}
     return found
 

@@ -3,8 +3,9 @@
 Usage: python workflows/fits/titanium_frames.py FOLDER         (writes FOLDER/hennig.extxyz; ten minutes of two cores)
 
 Crystals, liquids and boxes with both, over the temperatures and pressures that a campaign from 0 to 5 GPa reaches;
-hot liquids; and some of these frames stretched until no atom sees another, or shaken until atoms collide: a student
-that has never seen a gas may think it cheap, and one that has seen no collision explodes when a crystal is molten.
+hot liquids; some of these frames stretched until no atom sees another, and some with one pair pushed together: a
+student that has never seen a gas may think it cheap, and one that has seen no collision explodes when a crystal is
+molten.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.model import build_model
@@ -37,10 +39,10 @@ N_ATOMS, STEPS, EVERY = 112, 4000, 100
 TWO_PHASES_K = (1750.0, 1900.0)
 STRETCHES = (0.97, 1.04, 1.08, 1.12, 1.2, 1.4, 2.2)
 """Factors of all lengths; at the last no atom sees another."""
-SHAKES_A = (0.2, 0.25, 0.3)
-"""Standard deviations of displacements; pairs come as near as when a crystal is heated to 8000 K at once."""
-DISTURBED_FRAMES = {"stretched": 2, "shaken": 10}
-"""For each factor or displacement: enough to know what a gas and a collision cost, too few to rule the fit."""
+STRETCHED, COLLIDING = 2, 300
+"""Frames for each factor, and with a collision: enough to know what a gas and a collision cost."""
+COLLISIONS_A, NEIGHBOURS_A = (1.72, 2.3), 3.0
+"""Distances to which a pair of neighbours is pushed; nearer, the student has a repulsion of its own."""
 SEED = 1
 
 
@@ -84,18 +86,20 @@ def tasks(campaign: Task, timestep_fs: float) -> Iterator[Task]:
 
 
 def disturbed(frames: Sequence[Atoms]) -> Iterator[Atoms]:
-    """Yield some frames, chosen at random, scaled or shaken."""
+    """Yield some frames, chosen at random, scaled or with one pair pushed together."""
     rng = np.random.default_rng(SEED)
     for factor in STRETCHES:
-        for index in rng.choice(len(frames), DISTURBED_FRAMES["stretched"], replace=False):
+        for index in rng.choice(len(frames), STRETCHED, replace=False):
             frame = frames[index].copy()
             frame.set_cell(factor * frame.cell[:], scale_atoms=True)
             yield frame
-    for size in SHAKES_A:
-        for index in rng.choice(len(frames), DISTURBED_FRAMES["shaken"], replace=False):
-            frame = frames[index].copy()
-            frame.positions += rng.normal(0.0, size, frame.positions.shape)
-            yield frame
+    for index in rng.choice(len(frames), COLLIDING, replace=False):
+        frame = frames[index].copy()
+        first, second, apart = neighbor_list("ijd", frame, NEIGHBOURS_A)
+        pair = rng.integers(len(first))
+        pushed = min(rng.uniform(*COLLISIONS_A), apart[pair])
+        frame.set_distance(first[pair], second[pair], pushed, fix=0.5, mic=True)
+        yield frame
 
 
 def main(folder: Path) -> None:

@@ -18,7 +18,8 @@ from titanium_frames import CAMPAIGN, COMMANDS, FILES
 
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.tasks import Task, bulk_task, derive_seed
-from phasecal.engines.lammps import MdOutput, read_output, run_lammps, write_inputs
+from phasecal.engines.lammps import LOG_FILE, MdOutput, read_output, run_lammps, write_inputs
+from phasecal.engines.lammps.progress import last_stage
 from phasecal.fitting.data import Labelled, write_labelled
 from phasecal.fitting.label import lammps_teacher, read_unlabelled
 from phasecal.observables.bulk import analyse_bulk
@@ -28,6 +29,8 @@ from phasecal.sample import Sample
 STATES = {"hcp": (1000.0, 1500.0), "bcc": (1200.0, 1900.0), "liquid": (1900.0, 2100.0)}
 PRESSURES_GPA = (0.0, 5.0)
 N_ATOMS, PICOSECONDS, FRAMES = 112, 50.0, 40
+MELT_FACTOR = 1.5
+"""As in titanium-mlip.yaml."""
 SEED = 2
 
 
@@ -37,7 +40,7 @@ def tasks(timestep_fs: float) -> list[Task]:
     campaign["phases"]["liquid"] = {"melt": "bcc"}
     every = round(1000 * PICOSECONDS / timestep_fs / FRAMES / 10) * 10
     block = {"n_atoms": N_ATOMS, "melt_steps": 2000, "equilibration_steps": 2000, "production_steps": FRAMES * every}
-    campaign["protocol"]["bulk"] = block | {"sample_every": every, "thermo_every": 10}
+    campaign["protocol"] |= {"bulk": block | {"sample_every": every, "thermo_every": 10}, "melt_factor": MELT_FACTOR}
     return [
         bulk_task(
             campaign,
@@ -56,9 +59,11 @@ def tasks(timestep_fs: float) -> list[Task]:
 def run(task: Task, model: Model, folder: Path) -> MdOutput:
     """Run one task in a folder of its own."""
     place = folder / str(task["seed"])
-    place.mkdir(parents=True)
-    write_inputs(place, task, model)
-    run_lammps(place, task["kind"])
+    stage = last_stage(place / LOG_FILE)
+    if stage is None or stage[1] != "done":
+        place.mkdir(parents=True, exist_ok=True)
+        write_inputs(place, task, model)
+        run_lammps(place, task["kind"])
     output = read_output(place, task, model.hash, model.elements)
     output.sample.save(place / "sample.npz")
     return output
