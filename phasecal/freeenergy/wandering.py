@@ -17,8 +17,12 @@ one size share, τ, s and τ_n, is integrated over (flat priors of T_m, ln τ an
 tell about them widens the interval. With white noise alone the rapid part is taken for short memory, and intervals of
 copper come out a third too small (docs/adr/0014).
 
-Limits: one c for all substances (:data:`HEAT_CAPACITY_KB`; σ is proportional to c^(−1/2) at most). Runs should start
-within the fluctuation of the box, √V, of the guess, as the protocols do: a start further out counts as a fluctuation.
+All runs start around one guess, √V above and below it. The guess itself is off by some δ, and runs of a few τ keep a
+good part of it: δ e^(−t/τ) is common to all of them, however many there are, and pulls T_m towards where the search
+began. It is integrated over too, with a prior of variance V (docs/adr/0032).
+
+Limits: one c for all substances (:data:`HEAT_CAPACITY_KB`; σ is proportional to c^(−1/2) at most). A guess that is off
+by more than about √V (10 K for 4500 atoms of copper) still pulls.
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ NOISES = np.geomspace(0.01, 10.0, 13)
 """Variances s² of a block's noise, in units of V."""
 NOISE_TAUS = (0.01, 0.5, 1.0, 2.0)
 """How long noise is remembered, in blocks; the first is white."""
+GUESS_VARIANCE = 1.0
+"""Variance of what the guess, from which all runs start, is off by, in units of V."""
 
 FloatArray = NDArray[np.float64]
 
@@ -74,26 +80,36 @@ def common_mean(series: Sequence[FloatArray], n_atoms: int) -> tuple[float, floa
 def _posterior(deviations: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Log likelihood with the mean integrated out, the mean and its variance, for every (τ, s², τ_n); units of V."""
     log = information = weighted = np.zeros(1)
+    pulls = np.zeros((3, 1))  # of the common offset at the start: on itself, on the mean, on the data
     for n in {len(deviation) for deviation in deviations}:
         runs = np.array([deviation for deviation in deviations if len(deviation) == n])
-        precisions, log_determinants = _precisions(n)
+        precisions, log_determinants, offsets = _precisions(n)
         solved = runs @ precisions  # (n_grid, n_runs, n)
         log = log - 0.5 * (solved * runs).sum(axis=(1, 2)) - 0.5 * len(runs) * log_determinants
         information = information + len(runs) * precisions.sum(axis=(1, 2))
         weighted = weighted + solved.sum(axis=(1, 2))
+        pulled = np.einsum("gij,gj->gi", precisions, offsets)
+        of_runs = len(runs) * np.stack([(offsets * pulled).sum(axis=1), pulled.sum(axis=1)])
+        pulls = pulls + np.concatenate([of_runs, [np.einsum("grj,gj->g", solved, offsets)]])
+    # the offset adds one direction to the covariance of all runs together (Sherman and Morrison)
+    gain = GUESS_VARIANCE / (1.0 + GUESS_VARIANCE * pulls[0])
+    log = log + 0.5 * gain * pulls[2] ** 2 - 0.5 * np.log1p(GUESS_VARIANCE * pulls[0])
+    information = information - gain * pulls[1] ** 2
+    weighted = weighted - gain * pulls[1] * pulls[2]
     log = log + 0.5 * weighted**2 / information - 0.5 * np.log(information)
     return log, weighted / information, 1 / information
 
 
 @lru_cache(maxsize=8)
-def _precisions(n_blocks: int) -> tuple[FloatArray, FloatArray]:
-    """Inverse covariance of the blocks of a run and log of its determinant, for every (τ, s², τ_n) of the grid."""
-    covariances = []
+def _precisions(n_blocks: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """For every (τ, s², τ_n): inverse covariance of a run's blocks, log of its determinant, a unit offset's decay."""
+    covariances, offsets = [], []
     for tau, noise, noise_tau in itertools.product(TAUS, NOISES, NOISE_TAUS):
         if noise_tau < tau:
             rapid = block_covariance(noise_tau, n_blocks)
             covariances.append(toeplitz(block_covariance(tau, n_blocks) + noise * rapid / rapid[0]))
-    return np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
+            offsets.append(-tau * np.expm1(-1 / tau) * np.exp(-np.arange(n_blocks) / tau))
+    return np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1], np.array(offsets)
 
 
 def block_covariance(tau: float, n_blocks: int) -> FloatArray:
