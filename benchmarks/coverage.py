@@ -2,8 +2,9 @@
 
 Usage: python benchmarks/coverage.py FOLDER [REPEATS]
 
-Lennard-Jones at P = 2.185, two replicas of 2016 atoms per repeat. Every repeat is judged against the mean of the
-others, whose error counts. Coverage is printed for 1σ and 2σ, with the scatter of the repeats over their mean σ.
+Lennard-Jones at P = 2.185, two replicas of 2016 atoms per repeat, from a guess of its own: it is off by about what the
+temperature of such a box fluctuates by, as guesses are. Every repeat is judged against the mean of the others, whose
+error counts. Coverage is printed for 1σ and 2σ, with the scatter of the repeats over their mean σ.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from lennard_jones import T_MELT, lennard_jones, melting_points, two_phases
 
 from phasecal.campaign.reduced import TEMPERATURE_K
 from phasecal.freeenergy.coexistence import CoexistenceResult
+from phasecal.freeenergy.wandering import box_fluctuation
+
+N_ATOMS = 2016
 
 
 def line(repeat: int, result: CoexistenceResult) -> str:
@@ -47,7 +51,8 @@ def summary(values: np.ndarray, sigmas: np.ndarray) -> str:
 if __name__ == "__main__":
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 20
     model = lennard_jones()
-    sets = [(model, two_phases(model, guess=T_MELT, replicas=2, seed=1000 + i)) for i in range(count)]
+    guesses = np.random.default_rng(1).normal(T_MELT, box_fluctuation(T_MELT, N_ATOMS), count)
+    sets = [(model, two_phases(model, guess=guess, replicas=2, seed=1000 + i)) for i, guess in enumerate(guesses)]
     results = melting_points(sets, Path(sys.argv[1]))
     for i, result in enumerate(results):
         print(line(i, result))
