@@ -18,7 +18,7 @@ from phasecal.errors import DataError, InputError, PhasecalError
 
 RESULT_FILE = "result.json"
 
-TASKS = {"calibration-step": "phasecal.calibration.step:run"}
+TASKS = {"calibration-step": "phasecal.calibration.step:run", "self-check": "phasecal.check:run"}
 """Where the function of each task lives: ``run(folder, task)`` returns the result (imported when needed)."""
 
 

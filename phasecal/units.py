@@ -31,8 +31,11 @@ UNITS: dict[str, dict[str, float]] = {
     "energy": {"eV": 1.0, "meV": 1e-3, "kJ/mol": KJ_PER_MOL, "K": KB},
     "force": {"eV/A": 1.0, "meV/A": 1e-3},
     "time": {"fs": 1.0, "ps": 1e3, "ns": 1e6},
+    "duration": {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
+    "memory": {"kB": 1.0, "MB": 1024.0, "GB": 1024.0**2},
 }
-"""Accepted units per kind of quantity, with the factor to the internal unit; an energy in K is ε/k_B."""
+"""Accepted units per kind of quantity, with the factor to the internal unit; an energy in K is ε/k_B,
+a duration that of a job, and a memory counts in 1024s, as schedulers do."""
 
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|infinity))\s*(\S*)\s*", re.I)
 
@@ -45,7 +48,7 @@ def parse_quantity(text: object, kind: str) -> float:
         kind: A key of :data:`UNITS`.
 
     Returns:
-        The finite value in K, GPa, Å, eV or fs.
+        The finite value in K, GPa, Å, eV, eV/Å, fs, s or kB.
 
     Raises:
         InputError: No unit, an unknown unit, or not a finite number.

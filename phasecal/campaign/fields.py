@@ -34,7 +34,7 @@ def fault(wrong: str, expected: str | None = None) -> PydanticCustomError:
     return PydanticCustomError("fault", "{wrong}", {"wrong": wrong, "expected": expected})
 
 
-def _quantity(kind: str) -> BeforeValidator:
+def quantity(kind: str) -> BeforeValidator:
     """Read a number with its unit, or a bare one of a campaign in reduced units, into the internal unit."""
 
     def read(value: Any, info: ValidationInfo) -> float:
@@ -83,19 +83,19 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-Temperature = Annotated[float, _quantity("temperature"), Field(gt=0.0, le=1e5)]
+Temperature = Annotated[float, quantity("temperature"), Field(gt=0.0, le=1e5)]
 """In K, as the engines accept it."""
 
-Pressure = Annotated[float, _quantity("pressure"), Field(ge=-100.0, le=1e4)]
+Pressure = Annotated[float, quantity("pressure"), Field(ge=-100.0, le=1e4)]
 """In GPa, as the engines accept it."""
 
-Length = Annotated[float, _quantity("length"), Field(gt=0.5, lt=100.0)]
+Length = Annotated[float, quantity("length"), Field(gt=0.5, lt=100.0)]
 """In Å, as :func:`phasecal.structures.crystals.crystal` accepts it."""
 
-Energy = Annotated[float, _quantity("energy"), Field(gt=0.0, le=100.0)]
+Energy = Annotated[float, quantity("energy"), Field(gt=0.0, le=100.0)]
 """In eV."""
 
-Force = Annotated[float, _quantity("force"), Field(gt=0.0, le=100.0)]
+Force = Annotated[float, quantity("force"), Field(gt=0.0, le=100.0)]
 """In eV/Å."""
 
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]

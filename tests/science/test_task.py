@@ -79,7 +79,7 @@ def test_an_old_result_does_not_survive_a_crash(tmp_path, monkeypatch):
         ("[1, 2]", "a task is a JSON object"),
         ({"schema": 2, "task": "calibration-step"}, "schema: expected 1, got 2"),
         ({"task": "calibration-step"}, "schema: expected 1, got None"),
-        ({"schema": 1, "task": "calibrate"}, "task: expected one of calibration-step"),
+        ({"schema": 1, "task": "calibrate"}, "task: expected one of calibration-step, self-check"),
         ({"schema": 1, "task": ["x"]}, "task: expected one of"),
         ({"schema": 1}, "task: expected one of"),
     ],

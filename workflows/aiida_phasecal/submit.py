@@ -18,6 +18,8 @@ GROUP_PREFIX = "phasecal/campaigns"
 JAXMD = "jax-md"
 """The engine of a campaign, and the label of its code."""
 WALLTIME_S = 24 * 3600
+JOBS_PROPERTY = "phasecal_jobs"
+"""Where a computer keeps the options of each kind of job."""
 
 
 def submit_campaign(campaign: Campaign, *, task: str, text: str, model_pk: int | None = None) -> orm.WorkChainNode:
@@ -65,7 +67,7 @@ def load_code(name: str, computer: str) -> orm.AbstractCode:
     except (NotExistent, MultipleObjectsError) as error:
         raise InputError(
             f"resources.computer: there is no code {name}@{computer} in this profile; `phasecal init` makes those of "
-            "localhost, `verdi code create core.code.installed` those of another computer"
+            "localhost, `phasecal init --computer FILE` those of another computer"
         ) from error
 
 
@@ -80,7 +82,7 @@ def find_or_store(campaign: Campaign) -> ModelData:
 
 
 def job_options(computer: orm.Computer, slots: int) -> dict:
-    """Options of every job; on computers without a queue a limit on how many run at once."""
+    """Options of every job, and those of each kind; on computers without a queue a limit on how many run at once."""
     options = {
         "resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1},
         "max_wallclock_seconds": WALLTIME_S,
@@ -89,4 +91,6 @@ def job_options(computer: orm.Computer, slots: int) -> dict:
     if computer.scheduler_type == "core.direct":
         options["prepend_text"] = slot_prepend_text(slots, slot_folder(computer))
         del options["max_wallclock_seconds"]
+    if jobs := computer.get_property(JOBS_PROPERTY, None):
+        options["jobs"] = jobs
     return options

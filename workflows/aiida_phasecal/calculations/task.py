@@ -105,7 +105,7 @@ class TaskCalculation(CalcJob):
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write ``task.json``; models and samples are copied from the repository."""
         models = ordered(self.inputs.models)
-        samples = ordered(self.inputs.samples)
+        samples = ordered(self.inputs.get("samples", {}))
         index = {node.model_hash: i for i, node in enumerate(models)}
         task = self.inputs.parameters.get_dict()
         task["models"] = [f"model_{i}.safetensors" for i in range(len(models))]

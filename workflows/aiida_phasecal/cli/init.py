@@ -24,9 +24,16 @@ POLL_INTERVAL_S = 1.0
 
 @click.command()
 @click.option("-p", "--profile", default=PROFILE, show_default=True, help="Name of the AiiDA profile.")
+@click.option("--computer", "file", type=click.Path(path_type=Path), help="Set up the Slurm computer of this file too.")
+@click.option("--check/--no-check", default=True, help="Run two small jobs on the computer of the file, or none.")
 @json_option
-def init(profile: str, as_json: bool) -> None:
+def init(profile: str, file: Path | None, check: bool, as_json: bool) -> None:
     """Make a service-free profile, the computer and the codes, and start the daemon; safe to repeat."""
+    setup = None
+    if file is not None:
+        from aiida_phasecal.computer_file import load_computer_file
+
+        setup = load_computer_file(file)  # before anything is made
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Creating AiiDA configuration folder")  # init says what it made
         from aiida.manage.configuration import get_config, reset_config
@@ -40,12 +47,24 @@ def init(profile: str, as_json: bool) -> None:
         load_profile(profile)
         let_readers_in()
     load_profile(profile)
-    made += set_up_codes()
+    made += set_up_localhost()
     if start_daemon(profile):
         made.append("daemon")
+    checked: list[dict] = []
+    if setup is not None:
+        from aiida_phasecal.remote import set_up_slurm, try_jobs
+
+        computer, new = set_up_slurm(setup)
+        made += new
+        if check:
+            click.echo(f"{setup.name} answers; two small jobs wait in its queue (Ctrl-C ends that) …", err=True)
+            checked = try_jobs(computer)
     if as_json:
-        echo_json({"profile": profile, "made": made})
+        echo_json({"profile": profile, "made": made, "checked": checked})
         return
+    for job in checked:
+        where, energy = job["computer"], job["energy_ev_atom"]
+        click.echo(f"{where}: {job['engine']} job {job['pk']} came back with {energy:.6f} eV per atom.")
     click.echo(f"Profile {profile} is ready" + (f" (new: {', '.join(made)})." if made else "; nothing to do."))
 
 
@@ -103,45 +122,22 @@ def executable(name: str) -> str:
     return found
 
 
-def set_up_codes() -> list[str]:
-    """Make the codes `lmp`, `phasecal` and `jax-md` on localhost, if they are not there; return what was made."""
+def set_up_localhost() -> list[str]:
+    """Make the codes of this installation on localhost; return what was made."""
     from aiida import orm
-    from aiida.common.exceptions import NotExistent
+
+    from aiida_phasecal.codes import keep_compiled, set_up_codes
 
     computer = orm.load_computer("localhost")
     computer.set_minimum_job_poll_interval(POLL_INTERVAL_S)
-    made = []
-    compiled = keep_compiled(Path(computer.get_workdir()) / ".jax-compiled")
-    for label, program, plugin, setup in (
-        ("lmp", "lmp", "phasecal.lammps", own_programs(executable("lmp")) + compiled),
-        ("phasecal", "phasecal", "phasecal.task", compiled),
-        ("jax-md", "python", "phasecal.jaxmd", compiled),
-    ):
-        try:
-            orm.load_code(f"{label}@localhost")
-        except NotExistent:
-            orm.InstalledCode(
-                label=label,
-                computer=computer,
-                filepath_executable=executable(program),
-                default_calc_job_plugin=plugin,
-                prepend_text="export OMP_NUM_THREADS=1" + setup,
-            ).store()
-            made.append(f"code {label}@localhost")
-    return made
+    programs = {name: executable(name) for name in ("lmp", "phasecal", "python")}
+    compiled = keep_compiled(computer.get_workdir())
+    return set_up_codes(computer, programs, {"lmp": own_programs(programs["lmp"]) + compiled}, compiled)
 
 
 def own_programs(path: str) -> str:
     """Shell lines that put the programs beside one first on the path: the `mpirun` that LAMMPS was built with."""
     return f'\nexport PATH={shlex.quote(str(Path(path).parent))}:"$PATH"'
-
-
-def keep_compiled(folder: Path) -> str:
-    """Shell lines that make JAX keep what it compiles in a folder: runs of one model need the same functions."""
-    return (
-        f"\nexport JAX_COMPILATION_CACHE_DIR={shlex.quote(str(folder))}"
-        "\nexport JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0"  # most take 0.2 s, but there are dozens
-    )
 
 
 def start_daemon(profile: str) -> bool:

@@ -15,6 +15,7 @@ from aiida_phasecal.workchains.common import (
     add_options_input,
     failure,
     handed_down,
+    options_for,
     sample_inputs,
 )
 from aiida_phasecal.workchains.sample import SampleWorkChain
@@ -239,7 +240,10 @@ class CalibrateWorkChain(WorkChain):
             "parameters": orm.Dict(parameters),
             "models": {f"m{i}": node for i, node in enumerate(self.ctx.models)},
             "samples": {f"s{i}": node for i, node in enumerate(self.ctx.samples)},
-            "metadata": {"options": self.inputs.options.get_dict(), "call_link_label": f"round_{self.ctx.round:02d}"},
+            "metadata": {
+                "options": options_for(self.inputs.options.get_dict(), "step"),
+                "call_link_label": f"round_{self.ctx.round:02d}",
+            },
         }
         return ToContext(step_job=self.submit(TaskCalculation, **inputs))
 

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aiida import orm
 
 from aiida_phasecal.advice import parts_of
 from aiida_phasecal.data.model import ModelData
 from phasecal.engines import lammps
 
+JOB_KINDS = ("md", "jax-md", "step")
+"""Kinds of job that may have options of their own: LAMMPS, jax-md, calibration steps."""
+
+JOB_OPTIONS = {
+    "resources",
+    "max_wallclock_seconds",
+    "max_memory_kb",
+    "queue_name",
+    "account",
+    "custom_scheduler_commands",
+    "prepend_text",
+    "withmpi",
+}
+
 
 def validate_options(node: orm.Dict, _) -> str | None:
     """Return a sentence when the options are not those of a job."""
-    unknown = set(node.get_dict()) - {
-        "resources",
-        "max_wallclock_seconds",
-        "queue_name",
-        "account",
-        "prepend_text",
-        "withmpi",
-    }
+    options = node.get_dict()
+    jobs = options.pop("jobs", {})
+    unknown = set(options).union(*jobs.values()) - JOB_OPTIONS
+    unknown |= {f"jobs.{kind}" for kind in set(jobs) - set(JOB_KINDS)}
     return f"unknown job options: {', '.join(sorted(unknown))}" if unknown else None
+
+
+def options_for(options: Mapping[str, Any], kind: str) -> dict:
+    """Options of a job of one of :data:`JOB_KINDS`: those of every job, changed by those of its kind."""
+    common = {key: value for key, value in options.items() if key != "jobs"}
+    return common | options.get("jobs", {}).get(kind, {})
 
 
 def add_options_input(spec) -> None:
@@ -29,7 +48,8 @@ def add_options_input(spec) -> None:
         valid_type=orm.Dict,
         default=lambda: orm.Dict({}),
         validator=validate_options,
-        help="Options of every job: resources, max_wallclock_seconds (s), queue_name, account, prepend_text, withmpi.",
+        help="Options of every job: resources, max_wallclock_seconds (s), max_memory_kb, queue_name, account, "
+        "custom_scheduler_commands, prepend_text, withmpi; `jobs`: what differs for `md`, `jax-md` and `step`.",
     )
 
 

@@ -9,7 +9,7 @@ from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_han
 from aiida_phasecal.advice import advice, parts_of, passed_on
 from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
-from aiida_phasecal.workchains.common import add_options_input
+from aiida_phasecal.workchains.common import add_options_input, options_for
 
 # Codes of AiiDA's schedulers: out of memory, out of walltime, node failure.
 OUT_OF_WALLTIME, NODE_FAILURE = 120, 140
@@ -51,6 +51,7 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
     """Run :class:`LammpsMdCalculation` until it is finished."""
 
     _process_class = LammpsMdCalculation
+    KIND = "md"
 
     @classmethod
     def define(cls, spec) -> None:
@@ -71,7 +72,7 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
         """Collect the inputs of the first run."""
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(self._process_class))
-        self.ctx.inputs.metadata = {"options": self.inputs.options.get_dict()}
+        self.ctx.inputs.metadata = {"options": options_for(self.inputs.options.get_dict(), self.KIND)}
         self.ctx.reseeded = False
 
     @process_handler(priority=500, exit_codes=[CODES.ERROR_BLOWN_UP])
@@ -112,3 +113,4 @@ class JaxMdWorkChain(LammpsMdWorkChain):
     """Run :class:`JaxMdCalculation` until it is finished."""
 
     _process_class = JaxMdCalculation
+    KIND = "jax-md"

@@ -1,0 +1,154 @@
+"""The file that ``phasecal init --computer`` reads: a Slurm computer, and what its jobs may use.
+
+It is checked as campaigns are: unknown keys are errors, units are always written, and everything that is wrong is said
+at once with file, line and key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+
+from phasecal.campaign.document import CampaignErrors, read_document
+from phasecal.campaign.fields import Name, Section, fault, quantity
+from phasecal.campaign.load import problem_of
+
+Duration = Annotated[float, quantity("duration"), Field(ge=60.0, le=30 * 86400.0)]
+"""In s; Slurm counts minutes."""
+
+Interval = Annotated[float, quantity("duration"), Field(ge=0.0, le=3600.0)]
+"""In s."""
+
+Memory = Annotated[float, quantity("memory"), Field(ge=1024.0, le=1024.0**4)]
+"""In kB, of a whole job."""
+
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}$")]
+"""A name of a host, user, queue or account: it reaches shells and scripts as it is."""
+
+
+class Job(Section):
+    """What one kind of job may use; all of it is on one node."""
+
+    walltime: Duration = Field(86400.0, description="a time from 1 min to 30 d, such as 24 h")
+    memory: Memory | None = Field(None, description="the memory of a job, such as 4 GB")
+    gpus: int = Field(0, ge=0, le=64, description="a number of GPUs, such as 1")
+    queue: Word | None = Field(None, description="a queue (partition) instead of the computer's")
+    account: Word | None = Field(None, description="an account instead of the computer's")
+
+    def resources(self) -> dict[str, int]:
+        """Return resources as AiiDA's Slurm plugin takes them."""
+        return {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+
+    def options(self, queue: str | None, account: str | None) -> dict[str, Any]:
+        """Return the options of such jobs; queue and account are the computer's."""
+        resources = self.resources()
+        options = {
+            "resources": resources,
+            "max_wallclock_seconds": int(self.walltime),
+            "max_memory_kb": None if self.memory is None else int(self.memory),
+            "withmpi": resources["num_mpiprocs_per_machine"] > 1,
+            "queue_name": self.queue or queue,
+            "account": self.account or account,
+            "custom_scheduler_commands": f"#SBATCH --gres=gpu:{self.gpus}" if self.gpus else None,
+        }
+        return {key: value for key, value in options.items() if value is not None}
+
+
+class MdJob(Job):
+    """Molecular dynamics with LAMMPS."""
+
+    ranks: int = Field(1, ge=1, le=1024, description="a number of MPI processes, such as 4")
+
+    def resources(self) -> dict[str, int]:
+        """Return resources as AiiDA's Slurm plugin takes them."""
+        return {"num_machines": 1, "num_mpiprocs_per_machine": self.ranks}
+
+
+class JaxJob(Job):
+    """What JAX computes: calibration steps, and bulk runs of jax-md."""
+
+    cores: int = Field(1, ge=1, le=1024, description="a number of cores, such as 4")
+
+    def resources(self) -> dict[str, int]:
+        """Return resources as AiiDA's Slurm plugin takes them."""
+        return super().resources() | {"num_cores_per_mpiproc": self.cores}
+
+
+class Jobs(Section):
+    """Kinds of job."""
+
+    md: MdJob = Field(MdJob(), description="a mapping with ranks, walltime, memory, gpus, queue, account")
+    jaxmd: JaxJob = Field(
+        JaxJob(), alias="jax-md", description="a mapping with cores, walltime, memory, gpus, queue, account"
+    )
+    step: JaxJob = Field(JaxJob(), description="a mapping with cores, walltime, memory, gpus, queue, account")
+
+
+class ComputerFile(Section):
+    """A whole file."""
+
+    version: int = Field(alias="schema", ge=1, le=1, description="1, the version of this format")
+    name: Name = Field(description="what campaigns call the computer, such as cluster")
+    hostname: Word = Field(description="a Host entry of ~/.ssh/config, or the name of the host")
+    transport: Literal["core.ssh_async", "core.ssh"] = Field("core.ssh_async", description="core.ssh_async or core.ssh")
+    user: Word | None = Field(
+        None, description="the user there; with core.ssh_async no such key but `User` in ~/.ssh/config"
+    )
+    work_folder: str = Field(
+        pattern=r"^/[A-Za-z0-9_./{}@+-]{1,500}$",
+        description="an absolute path of letters, digits and . _ - + @, in which {username} may stand; such as "
+        "/scratch/{username}/phasecal",
+    )
+    environment: str = Field(
+        "",
+        max_length=5000,
+        description="shell lines after which lmp, phasecal and python are on the path, such as "
+        "'source ~/phasecal/bin/activate'",
+    )
+    mpirun: str = Field(
+        "mpirun -np {tot_num_mpiprocs}",
+        pattern=r"^[^\x00-\x1f\x7f]{1,500}$",
+        description="how programs are started on several ranks, such as mpirun -np {tot_num_mpiprocs}",
+    )
+    queue: Word | None = Field(None, description="the queue (partition) of jobs")
+    account: Word | None = Field(None, description="the account of jobs")
+    poll: Interval = Field(
+        15.0, description="the shortest time between two connections and two looks at the queue, such as 15 s"
+    )
+    jobs: Jobs = Field(Jobs(), description="a mapping with md, jax-md and step")
+
+    @field_validator("user")
+    @classmethod
+    def _only_with_ssh(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """The transport core.ssh_async takes the user from ~/.ssh/config only."""
+        if value is not None and info.data.get("transport") == "core.ssh_async":
+            raise fault("a user with core.ssh_async", f"`User {value}` below the Host entry in ~/.ssh/config instead")
+        return value
+
+    @field_validator("work_folder")
+    @classmethod
+    def _only_username_in_braces(cls, value: str) -> str:
+        """Nothing but the user's name is filled in."""
+        if {"{", "}"} & set(value.replace("{username}", "")):
+            raise fault("braces that are not {username}")
+        return value
+
+    def job_options(self) -> dict[str, dict[str, Any]]:
+        """Return the options of every kind of job."""
+        kinds = {"md": self.jobs.md, "jax-md": self.jobs.jaxmd, "step": self.jobs.step}
+        return {kind: job.options(self.queue, self.account) for kind, job in kinds.items()}
+
+
+def load_computer_file(path: str | Path) -> ComputerFile:
+    """Read and check a file of ``phasecal init --computer``.
+
+    Raises:
+        CampaignErrors: The file is missing, not plain YAML, or breaks the rules; all errors found.
+    """
+    document = read_document(path)
+    try:
+        return ComputerFile.model_validate(document.data)
+    except ValidationError as error:
+        raise CampaignErrors([problem_of(details, document, ComputerFile) for details in error.errors()]) from None
