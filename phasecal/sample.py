@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from phasecal.bounded import read_json, read_npz
 from phasecal.errors import DataError
+
+FIELDS = ("positions", "cells", "energies", "steps", "species")
+"""Arrays of a file."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,19 @@ class Sample:
     model_hash: str
 
     def __post_init__(self) -> None:
-        """Check that shapes agree.
+        """Check that shapes agree and that numbers make sense.
 
         Raises:
-            DataError: Shapes disagree or an array holds a non-finite number.
+            DataError: Shapes disagree, an array holds a number that is not finite, a cell has no volume, or an atom is
+                of none of the elements.
         """
+        if self.positions.ndim != 3 or 0 in self.positions.shape:
+            raise DataError(
+                f"sample {self.phase}: positions have shape {self.positions.shape}; expected frames of atoms"
+            )
         n_frames, n_atoms = self.positions.shape[:2]
         shapes = {
+            "positions": (n_frames, n_atoms, 3),
             "cells": (n_frames, 3, 3),
             "energies": (n_frames,),
             "steps": (n_frames,),
@@ -59,8 +69,13 @@ class Sample:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise DataError(f"sample {self.phase}: {name} has shape {getattr(self, name).shape}, expected {shape}")
-        if not (np.isfinite(self.positions).all() and np.isfinite(self.energies).all()):
-            raise DataError(f"sample {self.phase}: positions or energies are not finite")
+        real = (self.positions, self.cells, self.energies, np.array([self.temperature_k, self.pressure_gpa]))
+        if not all(np.issubdtype(array.dtype, np.number) and np.isfinite(array).all() for array in real):
+            raise DataError(f"sample {self.phase}: positions, cells or energies are not finite")
+        if not (np.issubdtype(self.species.dtype, np.integer) and np.issubdtype(self.steps.dtype, np.integer)):
+            raise DataError(f"sample {self.phase}: expected whole numbers as species and steps")
+        if self.species.min() < 0 or self.species.max() >= len(self.elements) or not (self.volumes > 0).all():
+            raise DataError(f"sample {self.phase}: an atom of no element, or a cell without volume")
 
     @property
     def n_frames(self) -> int:
@@ -116,13 +131,16 @@ class Sample:
         Raises:
             DataError: The file is not a phasecal sample.
         """
+        name = file if isinstance(file, str | Path) else "sample"
+        arrays = read_npz(file)
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                meta = json.loads(str(arrays["meta"]))
-                if meta.pop("schema") != 1:
-                    raise DataError(f"{file}: unknown schema of a sample; expected 1")
-                meta["elements"] = tuple(meta["elements"])
-                fields = ("positions", "cells", "energies", "steps", "species")
-                return cls(**{name: arrays[name] for name in fields}, **meta)
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            raise DataError(f"{file}: not a readable phasecal sample ({error})") from error
+            meta = read_json(str(arrays["meta"]).encode(), name=f"{name}: meta")
+            if meta.pop("schema") != 1:
+                raise DataError(f"{name}: unknown schema of a sample; expected 1")
+            if not all(isinstance(text, str) for text in (meta["phase"], meta["model_hash"], *meta["elements"])):
+                raise DataError(f"{name}: expected texts as phase, model_hash and elements")
+            meta["elements"] = tuple(meta["elements"])
+            fields: dict[str, Any] = {name: arrays[name] for name in FIELDS}
+            return cls(**fields, **meta)
+        except (KeyError, ValueError, TypeError) as error:
+            raise DataError(f"{name}: not a readable phasecal sample ({error})") from error

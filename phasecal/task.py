@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from phasecal.bounded import read_json
 from phasecal.errors import DataError, InputError, PhasecalError
 
 RESULT_FILE = "result.json"
@@ -41,24 +42,13 @@ def run_task(path: str | Path) -> Path:
     result = path.parent / RESULT_FILE
     result.unlink(missing_ok=True)
     try:
-        task = _read(path)
+        task = read_json(path, InputError)
         outcome = _function(path, task)(path.parent, task)
         _write(result, {"schema": 1, "task": task["task"], **outcome})
     except PhasecalError as error:
         _write(result, {"schema": 1, "error": {"kind": error.kind, "message": str(error)}})
         raise
     return result
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Read a task file."""
-    try:
-        task = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from error
-    if not isinstance(task, dict):
-        raise InputError(f"{path}: a task is a JSON object, got {type(task).__name__}")
-    return task
 
 
 def _function(path: Path, task: dict[str, Any]) -> Callable[[Path, dict[str, Any]], dict[str, Any]]:

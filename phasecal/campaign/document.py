@@ -16,13 +16,14 @@ from typing import Any
 
 import yaml
 
+from phasecal.bounded import printable
 from phasecal.errors import InputError
 
 KeyPath = tuple[str | int, ...]
 """Where a value is: keys of mappings and indices of lists, outermost first."""
 
-MAX_BYTES = 1_000_000
-"""No campaign is longer; a larger file was named by mistake."""
+MAX_BYTES = 100_000
+"""Real campaigns have a few thousand; libyaml reads so many in a second."""
 
 MAX_DEPTH = 20
 """Levels of mappings and lists; PyYAML's effort and recursion grow with them."""
@@ -39,6 +40,11 @@ class Problem:
     line: int
     key: str
     message: str
+
+    def __post_init__(self) -> None:
+        """Take control characters out of what the user wrote: terminals obey them."""
+        for name in ("file", "key", "message"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
     def __str__(self) -> str:
         """Return the line that is shown to the user."""
@@ -92,7 +98,7 @@ class Document:
         return value
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # PyYAML may be without libyaml
     """Resolves plain scalars to numbers, ``true``, ``false`` and ``null`` only."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # as PyYAML declares it
@@ -181,8 +187,8 @@ def read_document(path: str | Path) -> Document:
         message = f"not valid YAML; {error.problem or error.context}"
         raise CampaignErrors([Problem(file, mark.line + 1 if mark else 1, "campaign", message)]) from None
     except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
-        message = f"not valid YAML; expected printable text (got the character {error.character!r})"
+        line, character = _place(text, error)
+        message = f"not valid YAML; expected printable text (got the character {character!r})"
         raise CampaignErrors([Problem(file, line, "campaign", message)]) from None
     if builder.problems:
         raise CampaignErrors(builder.problems)
@@ -190,6 +196,13 @@ def read_document(path: str | Path) -> Document:
         what = "is empty" if data is None else f"holds {'a list' if isinstance(data, list) else 'one value'}"
         raise CampaignErrors([Problem(file, 1, "campaign", f"the file {what}; expected a mapping of keys")])
     return Document(file, data, builder.lines)
+
+
+def _place(text: str, error: yaml.reader.ReaderError) -> tuple[int, str]:
+    """Return line and character of what cannot be printed; libyaml tells the byte and the number of the character."""
+    if isinstance(error.character, str):
+        return text[: error.position].count("\n") + 1, error.character
+    return text.encode()[: error.position].count(b"\n") + 1, chr(error.character)
 
 
 def _read_text(path: Path, file: str) -> str:

@@ -98,8 +98,11 @@ Energy = Annotated[float, quantity("energy"), Field(gt=0.0, le=100.0)]
 Force = Annotated[float, quantity("force"), Field(gt=0.0, le=100.0)]
 """In eV/Å."""
 
-Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""One line."""
+Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]*$")]
+"""One line: no characters that terminals obey, or that hide or turn around others."""
+
+Title = Annotated[Text, Field(max_length=200)]
+"""It is a label in AiiDA's databases, which hold 255 characters."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 """A word usable as a file name and as a label in the database."""

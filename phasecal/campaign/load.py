@@ -38,6 +38,8 @@ _WRONG = {
 _FAMILY_MARKS = ("[eam]", "[lammps]", "[lj]", "[mace]", "[moment-network]", "[nequix]")
 """How pydantic marks which section a model was judged by."""
 
+MAX_PROBLEMS = 200
+"""Errors that are shown."""
 _MAX_VALUE = 60
 """Characters of a wrong value that are repeated to the user."""
 
@@ -71,8 +73,7 @@ def load_campaign(
     try:
         return Campaign.model_validate(data, context=context)
     except ValidationError as error:
-        document = Document(document.file, data, document.lines)
-        raise CampaignErrors([problem_of(details, document) for details in error.errors()]) from None
+        raise campaign_errors(error, Document(document.file, data, document.lines)) from None
 
 
 def _with_replacements(data: dict[str, Any], protocol: str | None, computer: str | None) -> dict[str, Any]:
@@ -108,6 +109,11 @@ def _read_source(model: dict[str, Any], folder: Path) -> tuple[Path, Setfl] | In
         return path, read_setfl(path)
     except InputError as error:
         return error
+
+
+def campaign_errors(error: ValidationError, document: Document, root: type[Section] = Campaign) -> CampaignErrors:
+    """Return all that is wrong with a file; of a file that is no campaign at all the beginning of it."""
+    return CampaignErrors([problem_of(details, document, root) for details in error.errors()[:MAX_PROBLEMS]])
 
 
 def problem_of(details: ErrorDetails, document: Document, root: type[Section] = Campaign) -> Problem:

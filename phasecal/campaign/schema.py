@@ -24,7 +24,7 @@ from pydantic import (
 
 from phasecal.campaign.boundary import Boundary
 from phasecal.campaign.context import Context, context_of
-from phasecal.campaign.fields import Length, Name, Section, Temperature, Text, fault, unique
+from phasecal.campaign.fields import Length, Name, Section, Temperature, Text, Title, fault, unique
 from phasecal.campaign.frozen import FrozenBase
 from phasecal.campaign.lj import PLACEHOLDER, LennardJones, lattice_parameter
 from phasecal.campaign.message_passing import Mace, MessagePassing, Nequix
@@ -179,7 +179,7 @@ class Campaign(Section):
     """A whole campaign; :meth:`to_dict` is what workflows consume."""
 
     version: int = Field(alias="schema", ge=1, le=1, description="1, the version of this format")
-    title: Text = Field(description="a short title, such as copper")
+    title: Title = Field(description="a short title, such as copper")
     units: Literal["lj"] | None = Field(None, description="lj, when all values are in reduced units; else no such key")
     model: Annotated[
         Annotated[Model, Tag("[eam]")]

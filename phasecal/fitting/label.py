@@ -19,7 +19,7 @@ from ase.data import atomic_masses, atomic_numbers
 from phasecal.campaign.sources import SCHEME, resolve_source
 from phasecal.engines.lammps.static import PairPotential, static_points
 from phasecal.errors import EngineError, InputError
-from phasecal.fitting.data import Labelled, bare, read_frames
+from phasecal.fitting.data import Labelled, bare, is_periodic, read_frames
 from phasecal.sample import Sample
 
 Teacher = Callable[[Sequence[Atoms]], list[Labelled]]
@@ -104,7 +104,7 @@ def _calculated(calculator: Any, atoms: Atoms, source: str) -> Labelled:
 
 
 def read_unlabelled(path: Path, stride: int = 1) -> list[Atoms]:
-    """Read frames to label: a sample of phasecal (``.npz``), or any file of ASE.
+    """Read frames to label: a sample of phasecal (``.npz``), or extxyz.
 
     Args:
         path: The file.
@@ -116,7 +116,7 @@ def read_unlabelled(path: Path, stride: int = 1) -> list[Atoms]:
     """
     if path.suffix != ".npz":
         frames = [bare(atoms) for atoms in read_frames(path)[::stride]]
-        if any(not atoms.pbc.all() or atoms.cell.volume == 0 for atoms in frames):
+        if not all(map(is_periodic, frames)):
             raise InputError(f"{path}: a frame is not periodic in all directions; expected periodic cells")
         return frames
     sample = Sample.load(path)

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 from ase.data import chemical_symbols
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from phasecal.campaign.document import CampaignErrors, read_document
+from phasecal.campaign.document import read_document
 from phasecal.campaign.fields import Energy, Force, Length, Pressure, Section, Text, fault, unique
-from phasecal.campaign.load import problem_of
+from phasecal.campaign.load import campaign_errors
 
 
 class Architecture(Section):
@@ -110,7 +110,9 @@ class Fit(Section):
     @field_validator("output")
     @classmethod
     def _model_file(cls, value: str) -> str:
-        """A model is a safetensors file."""
+        """A model is a safetensors file, in the folder of the fit or below it: nothing else is overwritten."""
+        if Path(value).is_absolute() or ".." in Path(value).parts:
+            raise fault("leads out of the folder of this file", "a name such as titanium.safetensors")
         if not value.endswith(".safetensors"):
             raise fault("not the name of a model file", "a name that ends in .safetensors")
         return value
@@ -126,4 +128,4 @@ def load_fit(path: str | Path) -> Fit:
     try:
         return Fit.model_validate(document.data)
     except ValidationError as error:
-        raise CampaignErrors([problem_of(details, document, Fit) for details in error.errors()]) from None
+        raise campaign_errors(error, document, Fit) from None

@@ -27,9 +27,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from phasecal.bounded import printable, read_tensors
 from phasecal.engines.lammps.task import timestep_fs
 from phasecal.errors import DataError, InputError
 from phasecal.structures.neighbors import Frames, frames_from_atoms, frames_from_sample
@@ -62,6 +62,9 @@ FAMILIES = {
     "nequix": "phasecal.potentials.nequix:NequixModel",
 }
 """Where the class of each family lives (imported when a file of that family is loaded)."""
+
+MAX_CUTOFF = 100.0
+"""Å; neighbour lists grow with its cube."""
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}")
 
@@ -118,17 +121,19 @@ class Model(ABC):
         """Copy and freeze the parameters, and check that there is a finite number for each name.
 
         Raises:
-            DataError: ``theta`` has the wrong shape or a number that is not finite; or an element is not a plain word
-                with a mass.
+            DataError: ``theta`` has the wrong shape or a number that is not finite; or there is no element, or one that
+                is not a plain word with a mass.
         """
+        if not self.elements:
+            raise DataError("expected at least one element")
         for element in self.elements:
             mass = self.masses.get(element)
             if not (_WORD.fullmatch(element) and isinstance(mass, int | float) and 0 < mass < 1e4):
                 raise DataError(f"expected elements that are plain words with a mass in amu, got {element!a}: {mass!a}")
         theta = frozen_array(self.theta)
         object.__setattr__(self, "theta", theta)
-        if theta.shape != (len(self.parameter_names),):
-            raise DataError(f"theta has shape {theta.shape}; this model has {len(self.parameter_names)} parameters")
+        if theta.shape != (self.n_parameters,):
+            raise DataError(f"theta has shape {theta.shape}; this model has {self.n_parameters} parameters")
         if not np.isfinite(theta).all():
             raise DataError("theta holds numbers that are not finite")
 
@@ -136,6 +141,11 @@ class Model(ABC):
     @abstractmethod
     def parameter_names(self) -> tuple[str, ...]:
         """Name of each entry of ``theta``, e.g. ``pair[Cu-Cu][3]``."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters; large families count them without naming them all."""
+        return len(self.parameter_names)
 
     @property
     @abstractmethod
@@ -231,21 +241,21 @@ def load_model(path: str | Path) -> Model:
     Raises:
         DataError: The file is not a model of a known family, or its content does not match its hash.
     """
+    record, arrays = read_tensors(path, "phasecal")
     try:
-        with safe_open(str(path), framework="np") as file:
-            record = json.loads(file.metadata()["phasecal"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
         if record["schema"] != 1:
             raise DataError("unknown schema of a model; expected 1")
         module, name = FAMILIES[record["family"]].split(":")
         family: type[Model] = getattr(importlib.import_module(module), name)
         model = family.from_arrays(record["config"], arrays, parent=record["parent"])
+        if not 0 <= model.cutoff <= MAX_CUTOFF:
+            raise DataError(f"a cutoff of {model.cutoff} Å; expected at most {MAX_CUTOFF:g} Å")
+        if model.hash != record["hash"]:
+            raise DataError(f"the content has hash {model.hash}, but the file says {record['hash']}")
     except (InputError, DataError) as error:
         raise DataError(f"{path}: {error}") from error
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not a readable phasecal model ({error})") from error
-    if model.hash != record["hash"]:
-        raise DataError(f"{path}: the content has hash {model.hash}, but the file says {record['hash']}")
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise DataError(f"{path}: not a readable phasecal model ({printable(error)})") from error
     return model
 
 

@@ -24,11 +24,11 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from phasecal.errors import InputError
-from phasecal.potentials.base import FLOAT, Model, frozen_array
+from phasecal.errors import DataError, InputError
+from phasecal.potentials.base import FLOAT, MAX_CUTOFF, Model, frozen_array
 from phasecal.potentials.eam_tables import crystal_density, neighbor_distance, select_elements, trim_cutoff
 from phasecal.potentials.local import neighbor_vectors
-from phasecal.potentials.setfl import Lattice, Setfl, read_setfl, write_setfl
+from phasecal.potentials.setfl import MIN_POINTS, Lattice, Setfl, read_setfl, write_setfl
 from phasecal.potentials.splines import cubic_bsplines, lammps_coefficients
 
 WALL = 0.75
@@ -174,10 +174,26 @@ class EamModel(Model):
     embedding_windows: tuple[tuple[float, float], ...]
 
     def __post_init__(self) -> None:
-        """Freeze the tables."""
+        """Freeze the tables and check that they belong together.
+
+        Raises:
+            DataError: They do not, or hold a number that is not finite.
+        """
         super().__post_init__()
-        for name in ("pair", "density", "embedding"):
-            object.__setattr__(self, name, frozen_array(getattr(self, name)))
+        n = len(self.elements)
+        rows = {"pair": n * (n + 1) // 2, "density": n * n if self.style == "fs" else n, "embedding": n}
+        for name, count in rows.items():
+            table = frozen_array(getattr(self, name))
+            if table.ndim != 2 or len(table) != count or table.shape[1] < MIN_POINTS or not np.isfinite(table).all():
+                raise DataError(f"{name} has shape {table.shape} or is not finite; expected {count} tables")
+            object.__setattr__(self, name, table)
+        lists = (self.lattices, self.crystal_densities, self.embedding_windows)
+        if self.style not in ("alloy", "fs") or self.pair.shape[1] != self.density.shape[1]:
+            raise DataError("expected style alloy or fs, and tables of r of one length")
+        if any(len(entries) != n for entries in lists) or len(self.pair_starts) != rows["pair"]:
+            raise DataError("expected a lattice, a density and a window of each element, and a start of each pair")
+        if not (0 < self.dr < MAX_CUTOFF and 0 < self.drho < np.inf):
+            raise DataError(f"expected spacings above 0, got {self.dr} Å and {self.drho}")
 
     @classmethod
     def from_file(
@@ -246,6 +262,12 @@ class EamModel(Model):
             for label in labels[kind]
             for index in range(count)
         )
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters."""
+        tables = {"pair": self.pair, "density": self.density, "embedding": self.embedding}
+        return sum(count * len(tables[kind]) for kind, count in self.train.items())
 
     @property
     def pair_labels(self) -> tuple[str, ...]:

@@ -15,6 +15,9 @@ from phasecal.potentials.setfl import Setfl
 NEIGHBOR_FRACTION = {"fcc": 0.5**0.5, "bcc": 0.75**0.5, "hcp": 1.0, "diamond": 0.1875**0.5, "sc": 1.0}
 """Nearest-neighbour distance over the lattice constant."""
 
+MAX_CUTOFF_DISTANCES = 20
+"""Largest cutoff in nearest-neighbour distances, within which there are some ten thousand atoms; real ones: 2 to 4."""
+
 TAPER = 0.5
 """Width of the taper of a trimmed cutoff, Å."""
 
@@ -61,7 +64,13 @@ def neighbor_distance(setfl: Setfl, index: int) -> float:
             "and a positive lattice constant, which tell where its repulsive wall is; "
             f"got {lattice.constant} {lattice.name!r}"
         )
-    return float(NEIGHBOR_FRACTION[lattice.name] * lattice.constant)
+    distance = float(NEIGHBOR_FRACTION[lattice.name] * lattice.constant)
+    if not 1 < setfl.cutoff / distance < MAX_CUTOFF_DISTANCES:
+        raise InputError(
+            f"{setfl.source}: the header of {element} says that neighbours are {distance:g} Å apart, but the cutoff is "
+            f"{setfl.cutoff:g} Å; expected 1 to {MAX_CUTOFF_DISTANCES} times as much"
+        )
+    return distance
 
 
 def crystal_density(setfl: Setfl, index: int) -> float:

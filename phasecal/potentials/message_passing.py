@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -225,6 +226,11 @@ class MessagePassingModel(Model):
         return tuple(
             f"{name}[{','.join(map(str, index))}]" for name, shape in self.trained for index in np.ndindex(shape)
         )
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained weights."""
+        return sum(math.prod(shape) for _, shape in self.trained)
 
     @property
     def config(self) -> dict[str, Any]:

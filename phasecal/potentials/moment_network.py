@@ -25,6 +25,7 @@ coordination is not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -287,6 +288,11 @@ class MomentNetworkModel(Model):
             for layer, shape in layers(self.mean.shape[1], self.hidden)
             for index in np.ndindex(shape)
         )
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights of the networks of all elements."""
+        return len(self.elements) * sum(math.prod(shape) for _, shape in layers(self.mean.shape[1], self.hidden))
 
     @property
     def config(self) -> dict[str, Any]:

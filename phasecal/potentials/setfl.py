@@ -8,17 +8,30 @@ receives it); then r·φ(r) for each pair i ≥ j. A list starts on a new line.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from phasecal.bounded import printable, read_lines
 from phasecal.errors import InputError
 
 MIN_POINTS = 5
 """Fewest points of a table: the five-point slope of LAMMPS' splines needs them."""
+MAX_POINTS = 1_000_000
+"""Most points of a table; real ones have at most some ten thousand."""
+MAX_BYTES = 100_000_000
+"""Real files have 1 to 10 MB."""
+MAX_ELEMENTS = 16
+MAX_CUTOFF = 100.0
+"""Å."""
+
+_ELEMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}")
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 FLOAT = NDArray[np.float64]
 
@@ -68,37 +81,38 @@ class _Reader:
     """The lines of a file without comments and blanks, with line numbers for messages."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        lines = text.splitlines()
-        self.path = path
-        self.comments = lines[:3]
-        self.lines = [
-            (number, tokens) for number, line in enumerate(lines[3:], start=4) if (tokens := line.split("#")[0].split())
-        ]
-        self.next = 0
+        self.path, self.line = path, 4
+        lines = read_lines(path, InputError, MAX_BYTES)
+        self.comments = list(islice(lines, 3))
+        numbered = ((number, line.split("#")[0].split()) for number, line in enumerate(lines, start=4))
+        self.lines = (entry for entry in numbered if entry[1])
+        self.ahead: tuple[int, list[str]] | None = None
 
     def error(self, message: str, line: int | None = None) -> InputError:
         """Return the error for a line (default: the one read last)."""
-        if line is None:
-            line = self.lines[self.next - 1][0] if self.next else 4
-        return InputError(f"{self.path}:{line}: {message}")
+        return InputError(f"{self.path}:{line or self.line}: {printable(message)}")
+
+    def peek(self) -> tuple[int, list[str]] | None:
+        """Return number and words of the next line without going on; None at the end."""
+        if self.ahead is None:
+            self.ahead = next(self.lines, None)
+        return self.ahead
 
     def tokens(self, what: str) -> list[str]:
         """Return the words of the next line."""
-        if self.next == len(self.lines):
+        found, self.ahead = self.peek(), None
+        if found is None:
             raise self.error(f"the file ends before {what}; is it a complete eam/alloy or eam/fs file?")
-        self.next += 1
-        return self.lines[self.next - 1][1]
+        self.line, words = found
+        return words
 
     def next_is_number(self) -> bool:
         """Return whether the next line ends in a number (and so is not the header of an element)."""
-        if self.next == len(self.lines):
+        found = self.peek()
+        if found is None:
             return False
         try:
-            float(self.lines[self.next][1][-1])
+            float(found[1][-1])
         except ValueError:
             return False
         return True
@@ -169,22 +183,26 @@ def read_setfl(path: str | Path) -> Setfl:
 def _elements(reader: _Reader) -> tuple[str, ...]:
     """Read the line ``N El1 El2 …``."""
     words = reader.tokens("the line of elements")
-    if not words[0].isdigit() or int(words[0]) != len(words) - 1 or len(words) == 1:
+    if words[0] != str(len(words) - 1) or not 1 < len(words) <= MAX_ELEMENTS + 1:
         raise reader.error(f"expected the number of elements and their names, got {' '.join(words)[:60]!r}")
     if len(set(words)) != len(words):
         raise reader.error(f"an element is named twice: {' '.join(words[1:])}")
+    if strange := [word for word in words[1:] if not _ELEMENT.fullmatch(word)]:
+        raise reader.error(f"expected names of elements, got {strange[0][:60]!r}")
     return tuple(words[1:])
 
 
 def _grid(reader: _Reader) -> tuple[int, float, int, float, float]:
     """Read the line ``Nrho drho Nr dr cutoff``."""
     words = reader.tokens("the line 'Nrho drho Nr dr cutoff'")
-    if len(words) != 5 or not (words[0].isdigit() and words[2].isdigit()):
+    if len(words) != 5 or not (_COUNT.fullmatch(words[0]) and _COUNT.fullmatch(words[2])):
         raise reader.error(f"expected 'Nrho drho Nr dr cutoff', got {' '.join(words)[:60]!r}")
     n_rho, n_r = int(words[0]), int(words[2])
     drho, dr, cutoff = (reader.number(words[i], name) for i, name in ((1, "drho"), (3, "dr"), (4, "cutoff")))
     if min(n_rho, n_r) < MIN_POINTS or min(drho, dr, cutoff) <= 0:
         raise reader.error(f"expected at least {MIN_POINTS} points and positive drho, dr and cutoff")
+    if max(n_rho, n_r) > MAX_POINTS or cutoff > MAX_CUTOFF:
+        raise reader.error(f"expected at most {MAX_POINTS} points and a cutoff of at most {MAX_CUTOFF:g} Å")
     return n_rho, drho, n_r, dr, cutoff
 
 
@@ -198,6 +216,8 @@ def _element_header(reader: _Reader, element: str) -> tuple[float, Lattice]:
     constant = reader.number(words[2], f"the lattice constant of {element}") if len(words) > 2 else 0.0
     if mass <= 0:
         raise reader.error(f"expected a positive mass of {element}, got {words[1]}")
+    if not 0 <= number < 1000:
+        raise reader.error(f"expected the atomic number of {element}, got {words[0]}")
     return mass, Lattice(int(number), constant, words[3].lower() if len(words) > 3 else "")
 
 

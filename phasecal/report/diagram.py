@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from phasecal.report import style
 from phasecal.report.checks import Outcome
 from phasecal.report.data import Line
 from phasecal.report.style import Drawing
+from phasecal.report.tables import write_csv
 
 LINE_COLUMNS = ("pressure_gpa", "temperature_k", "sigma_k", "slope_k_gpa", "slope_sigma_k_gpa", "stable")
 POINT_COLUMNS = ("pressure_gpa", "temperature_k", "sigma_k", "method", "pk")
@@ -34,16 +34,14 @@ def write_diagram(data: dict[str, Any], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     saved = style.save(phase_diagram(data), folder)
     lines, points = folder / "lines.csv", folder / "points.csv"
-    with lines.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["boundary", *LINE_COLUMNS])
-        for boundary in data["lines"]["boundaries"]:
-            columns = [boundary["line"][name] for name in LINE_COLUMNS]
-            writer.writerows(["–".join(boundary["phases"]), *row] for row in zip(*columns, strict=True))
-    with points.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["boundary", *POINT_COLUMNS])
-        writer.writerows(["–".join(p["phases"]), *(p[name] for name in POINT_COLUMNS)] for p in data["points"])
+    rows = [
+        ["–".join(boundary["phases"]), *row]
+        for boundary in data["lines"]["boundaries"]
+        for row in zip(*(boundary["line"][name] for name in LINE_COLUMNS), strict=True)
+    ]
+    write_csv(lines, ["boundary", *LINE_COLUMNS], rows)
+    rows = [["–".join(p["phases"]), *(p[name] for name in POINT_COLUMNS)] for p in data["points"]]
+    write_csv(points, ["boundary", *POINT_COLUMNS], rows)
     return [*saved.files, lines, points]
 
 

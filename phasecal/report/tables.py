@@ -20,15 +20,19 @@ Cell = str | float | int | None
 
 
 def _cell(value: Cell) -> Cell:
-    """Keep a spreadsheet from running a user's text as a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+    """Keep a spreadsheet from running a user's text as a formula, however it begins."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@") else value
 
 
 def _write(file: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[Path]:
     """Write a table, unless it would be empty."""
+    body = list(rows)
+    return write_csv(file, header, body) if body else []
+
+
+def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[Path]:
+    """Write a table whose texts are no formulas; return the file."""
     body = [[_cell(value) for value in row] for row in rows]
-    if not body:
-        return []
     with file.open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([list(header), *body])
     return [file]

@@ -18,6 +18,12 @@ from numpy.typing import NDArray
 from phasecal.errors import DataError
 from phasecal.sample import Sample
 
+MAX_IMAGES = 100
+"""Periodic images within a cutoff, along an edge; they are kept as int8."""
+MAX_NEIGHBORS = 100_000
+"""Neighbours of an atom; real ones have some hundred."""
+MAX_BINS = 1e7
+"""Volume of a cell in cubes of the cutoff; so many bins are sorted."""
 WIDTH_STEP = 16
 """Neighbour rows are padded to a multiple of this, so that batches of one phase share a compiled function."""
 
@@ -101,11 +107,29 @@ def frames_from_atoms(atoms: Sequence[Atoms], elements: Sequence[str], cutoff: f
     return _frames(positions, np.array([frame.cell.array for frame in atoms]), species, cutoff)
 
 
+def _check_cells(cells: NDArray[np.float64], n_atoms: int, cutoff: float) -> None:
+    """Check that the neighbours in frames can be listed: cells neither flat nor empty nor overfull.
+
+    Raises:
+        DataError: They cannot.
+    """
+    with np.errstate(all="ignore"):  # what overflows is refused
+        volumes = np.abs(np.linalg.det(cells))
+        faces = np.linalg.norm(np.cross(cells[:, [1, 2, 0]], cells[:, [2, 0, 1]]), axis=2)
+        heights = volumes[:, None] / faces / cutoff
+        n_neighbors = 4.2 * cutoff**3 * n_atoms / volumes
+    if not ((heights > 1 / MAX_IMAGES).all() and (n_neighbors < MAX_NEIGHBORS).all()):
+        raise DataError(f"{n_atoms} atoms are in a cell too flat or too small for neighbours up to {cutoff:g} Å")
+    if not (heights.prod(axis=1) < MAX_BINS).all():
+        raise DataError(f"{n_atoms} atoms are in a cell too large for neighbours up to {cutoff:g} Å")
+
+
 def _frames(
     positions: NDArray[np.floating], cells: NDArray[np.float64], species: NDArray[np.int32], cutoff: float
 ) -> Frames:
     """Wrap the positions, list the neighbours of every frame and pad the lists to one width."""
     cells = np.array(cells, dtype=np.float64)
+    _check_cells(cells, positions.shape[1], cutoff)
     fractional = np.matmul(positions.astype(np.float64), np.linalg.inv(cells))
     wrapped = np.matmul(fractional - np.floor(fractional), cells)
     lists = [

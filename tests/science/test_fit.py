@@ -188,7 +188,7 @@ def test_everything_wrong_in_the_file_is_said_at_once(tmp_path):
 
 
 def test_data_that_cannot_be_used_are_refused(tmp_path, emt):
-    with pytest.raises(InputError, match="not readable by ASE"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_labelled([tmp_path / "missing.extxyz"], ["Cu"])
     write_labelled(tmp_path / "a.extxyz", emt[:2])
     with pytest.raises(InputError, match=r"a\.extxyz\[0\]: holds Cu"):

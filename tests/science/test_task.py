@@ -76,7 +76,7 @@ def test_an_old_result_does_not_survive_a_crash(tmp_path, monkeypatch):
     [
         ("{", "not a JSON file"),
         ("\x00\x01", "not a JSON file"),
-        ("[1, 2]", "a task is a JSON object"),
+        ("[1, 2]", "expected a JSON object"),
         ({"schema": 2, "task": "calibration-step"}, "schema: expected 1, got 2"),
         ({"task": "calibration-step"}, "schema: expected 1, got None"),
         ({"schema": 1, "task": "calibrate"}, "task: expected one of calibration-step, self-check"),

@@ -8,6 +8,7 @@ added: AiiDA does not look at it, so it is read from the file and not from a dat
 from __future__ import annotations
 
 import math
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from aiida.tools.graph.graph_traversers import get_nodes_export
 
 from aiida_phasecal.cli.common import in_campaign_units, interval
 from aiida_phasecal.record import state_of, summarise
+from phasecal.bounded import one_line
 from phasecal.errors import InputError
 
 README = "README.md"
@@ -155,18 +157,23 @@ PKs are numbers of one database and are others in yours; the UUID above stays.
 """
 
 
+def markdown(text: str) -> str:
+    """A user's words as text in Markdown, also in the cell of a table."""
+    return re.sub(r"([\\`*_\[\]|#<>&!])", r"\\\1", one_line(text))
+
+
 def readme(node: orm.WorkChainNode, name: str) -> str:
     """What the archive is, what it says, and how to open it."""
     summary = summarise(node)
     shown, kelvin, gpa, digits = in_campaign_units(summary)
     rows = [
-        f"| {'–'.join(entry['phases'])} | {entry['pressure_gpa']:g} "
+        f"| {markdown('–'.join(entry['phases']))} | {entry['pressure_gpa']:g} "
         f"| {interval(entry['temperature_k'], entry['sigma_k'], digits)} "
         f"| {interval(entry['target_k'], entry['target_sigma_k'], digits)} | {entry['method'] or '–'} |"
         for entry in shown["boundaries"]
     ]
     return TEXT.format(
-        title=node.label,
+        title=markdown(node.label),
         task=summary["task"],
         state=summary["state"],
         date=f"{node.ctime:%Y-%m-%d}",

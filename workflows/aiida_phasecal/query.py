@@ -23,6 +23,7 @@ from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.tree import OLDEST_FIRST
+from phasecal.bounded import one_line
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.reduced import REFERENCE, is_reduced
 from phasecal.errors import InputError
@@ -159,7 +160,7 @@ def campaigns(selection: Selection = Selection()) -> list[dict]:
         {
             "pk": pk,
             "uuid": uuid,
-            "title": title,
+            "title": one_line(title),
             "task": TASK_OF_TYPE[kind],
             "state": state_from(process_state, exit_status),
             "created": as_text(created),

@@ -15,6 +15,7 @@ from aiida_phasecal.advice import parts_of
 from aiida_phasecal.failures import failure_path
 from aiida_phasecal.query import TASK_OF_TYPE, place_of, process_type, state_from
 from aiida_phasecal.tree import Process, dicts_of, process_tree
+from phasecal.bounded import one_line
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.reduced import is_reduced, reduced
 from phasecal.errors import InputError
@@ -181,7 +182,7 @@ def summarise(node: orm.WorkChainNode, tree: Mapping[int, Process] | None = None
         "schema": 1,
         "pk": node.pk,
         "uuid": node.uuid,
-        "title": node.label,
+        "title": one_line(node.label),
         "task": task,
         "units": node.inputs.campaign.get_dict().get("units"),
         "state": state_of(node),

@@ -13,6 +13,7 @@ from aiida_phasecal.report_model import functions, parameters
 from aiida_phasecal.report_properties import properties, structures
 from aiida_phasecal.report_runs import cost_parts, describe_anchor, rejections
 from aiida_phasecal.tree import process_tree
+from phasecal.bounded import one_line
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.consistency import contradictions
 from phasecal.errors import InputError
@@ -39,7 +40,7 @@ def report_data(node: orm.WorkChainNode) -> dict:
     pairs = before_and_after(transitions)
     curves = functions(before, after)
     return {
-        "title": node.label,
+        "title": one_line(node.label),
         "pk": node.pk,
         "uuid": node.uuid,
         "created": node.ctime.isoformat(timespec="seconds"),
@@ -82,7 +83,7 @@ def diagram_data(node: orm.WorkChainNode) -> dict:
         {key: entry[key] for key in ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "pk")}
         for entry in diagram.points
     ]
-    return {"title": node.label, "pk": node.pk, "lines": diagram.lines, "points": points, "targets": targets}
+    return {"title": one_line(node.label), "pk": node.pk, "lines": diagram.lines, "points": points, "targets": targets}
 
 
 def transitions_of(node: orm.WorkChainNode) -> list[tuple[str, orm.WorkChainNode]]:

@@ -17,6 +17,8 @@ from phasecal.errors import InputError
 GROUP_PREFIX = "phasecal/campaigns"
 JAXMD = "jax-md"
 """The engine of a campaign, and the label of its code."""
+MAX_LABEL = 255
+"""Characters of a label in AiiDA's databases."""
 WALLTIME_S = 24 * 3600
 JOBS_PROPERTY = "phasecal_jobs"
 """Where a computer keeps the options of each kind of job."""
@@ -78,7 +80,7 @@ def find_or_store(campaign: Campaign) -> ModelData:
     found = query.first(flat=True)
     if found is not None:
         return found
-    return ModelData.from_model(model, label=campaign.source_name).store()
+    return ModelData.from_model(model, label=campaign.source_name[:MAX_LABEL]).store()
 
 
 def job_options(computer: orm.Computer, slots: int) -> dict:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phasecal.bounded import read_json, read_npz
 from phasecal.engines.jaxmd.state import State
 from phasecal.engines.lammps.bulk import BulkTask
 from phasecal.engines.lammps.kinds import validate_task
@@ -111,12 +112,7 @@ def read_job(folder: Path) -> Job:
         InputError: There is no task, or the engine cannot do it.
         DataError: There is no model.
     """
-    try:
-        task = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{folder / TASK_FILE}: not a JSON file ({error})") from error
-    if not isinstance(task, dict):
-        raise InputError(f"{folder / TASK_FILE}: a task is a JSON object, got {type(task).__name__}")
+    task = read_json(folder / TASK_FILE, InputError)
     model = load_model(folder / MODEL_FILE)
     checked = check_task(task, model)
     atoms = checked.start_configuration()
@@ -149,11 +145,15 @@ def read_checkpoints(job: Job) -> dict[tuple[int, int], Checkpoint]:
     """
     points = {}
     for path in sorted(job.folder.glob(STATE_GLOB)):
-        arrays = read_npz(path)
-        meta = json.loads(str(arrays.pop("meta")))
-        if meta["mark"] != job.mark:
+        arrays: dict[str, Any] = {**read_npz(path)}
+        meta = read_json(str(arrays.pop("meta", "")).encode(), name=f"{path}: meta")
+        if meta.get("mark") != job.mark:
             raise DataError(f"{path}: a checkpoint of another task or model; remove it, or use another folder")
-        points[meta["stage"], meta["step"]] = Checkpoint(meta["stage"], meta["step"], meta["width"], State(**arrays))
+        try:
+            point = Checkpoint(meta["stage"], meta["step"], meta["width"], State(**arrays))
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path}: not a whole checkpoint ({error})") from error
+        points[point.stage, point.step] = point
     return points
 
 
@@ -163,16 +163,3 @@ def write_npz(path: Path, **arrays: Any) -> None:
     with draft.open("wb") as file:
         np.savez(file, **arrays)
     os.replace(draft, path)
-
-
-def read_npz(path: Path) -> dict[str, Any]:
-    """Read all arrays of a file.
-
-    Raises:
-        DataError: The file is not readable.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phasecal.engines.jaxmd.job import LOG_FILE, PART_GLOB, read_npz
+from phasecal.bounded import Arrays, printable, read_lines, read_npz
+from phasecal.engines.jaxmd.job import LOG_FILE, PART_GLOB
 from phasecal.engines.jaxmd.state import COLUMNS
 from phasecal.engines.lammps.bulk import BulkTask
 from phasecal.engines.lammps.kinds import validate_task
@@ -19,7 +20,7 @@ from phasecal.errors import DataError, InputError
 from phasecal.sample import Sample
 
 _STAGE = re.compile(r"^phasecal stage: (\w+)$")
-_WALL = re.compile(r"^step .*, wall (\S+) s$")
+_WALL = re.compile(r"^step .*, wall (\d{1,12}(?:\.\d+)?) s$")
 
 
 def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements: tuple[str, ...]) -> MdOutput:
@@ -38,20 +39,16 @@ def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements
     checked = validate_task(task)
     if not isinstance(checked, BulkTask):
         raise InputError(f"expected a task of kind bulk, got {checked.kind}")
-    try:
-        text = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise DataError(f"{folder / LOG_FILE}: cannot be read ({error})") from error
-    stage, failure, wall_s = _read_log(text)
-    parts = [read_npz(path) for path in sorted(folder.glob(PART_GLOB))]
+    stage, failure, wall_s = _read_log(read_lines(folder / LOG_FILE))
+    symbols = list(checked.start_configuration().symbols)
+    parts = [_read_part(path, len(symbols), checked.production_steps) for path in sorted(folder.glob(PART_GLOB))]
     table = np.concatenate([part["thermo"] for part in parts]) if parts else np.empty((0, 1 + len(COLUMNS)))
     thermo = dict(zip(("step", *COLUMNS), np.ascontiguousarray(table.T), strict=True))
-    atoms = checked.start_configuration()
     steps_done = int(table[-1, 0]) if len(table) else 0
     return MdOutput(
         thermo=thermo,
-        sample=_sample(parts, thermo, checked, model_hash, elements) if parts else None,
-        n_atoms=len(atoms),
+        sample=_sample(parts, thermo, checked, symbols, model_hash, elements) if parts else None,
+        n_atoms=len(symbols),
         steps_done=steps_done,
         finished=steps_done == checked.production_steps and failure is None and stage in ("production", "done"),
         error=failure,
@@ -59,10 +56,37 @@ def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements
     )
 
 
+def _read_part(path: Path, n_atoms: int, last: int) -> Arrays:
+    """Read a recorded part.
+
+    Raises:
+        DataError: It is damaged, or its arrays are not those of a run of this many atoms and steps.
+    """
+    part = read_npz(path)
+    rows, frames = (len(part[name]) if name in part and part[name].ndim else 0 for name in ("thermo", "steps"))
+    shapes = {
+        "thermo": (rows, 1 + len(COLUMNS)),
+        "steps": (frames,),
+        "positions": (frames, n_atoms, 3),
+        "edges": (frames, 3),
+    }
+    for name, shape in shapes.items():
+        array = part.get(name, np.empty(0, dtype=object))
+        if array.dtype.kind not in "if" or array.shape != shape:
+            raise DataError(f"{path}: {name} has shape {array.shape} of {array.dtype}; expected numbers {shape}")
+    steps = part["thermo"][:, 0]
+    if not (part["steps"].dtype.kind == "i" and np.isin(part["steps"], steps).all()):
+        raise DataError(f"{path}: a frame has no line of its step in the series")
+    if not ((steps >= 0) & (steps <= last)).all():
+        raise DataError(f"{path}: holds steps beyond those of the run, 0 to {last}")
+    return part
+
+
 def _sample(
-    parts: list[dict[str, NDArray[Any]]],
+    parts: list[Arrays],
     thermo: dict[str, NDArray[np.float64]],
     task: BulkTask,
+    symbols: list[str],
     model_hash: str,
     elements: tuple[str, ...],
 ) -> Sample | None:
@@ -73,7 +97,6 @@ def _sample(
     if not len(steps):
         return None
     energies = dict(zip(thermo["step"].astype(int).tolist(), thermo["pe"].tolist(), strict=True))
-    symbols = task.start_configuration().symbols
     return Sample(
         positions=positions,
         cells=np.array([np.diag(edge) for edge in edges]),
@@ -89,10 +112,10 @@ def _sample(
     )
 
 
-def _read_log(text: str) -> tuple[str, str | None, float]:
+def _read_log(lines: Iterable[str]) -> tuple[str, str | None, float]:
     """Last stage, the error after the last start, and the wall time of all starts."""
     stage, failure, wall_s, since_start = "", None, 0.0, 0.0
-    for line in text.splitlines():
+    for line in map(str.rstrip, lines):
         if match := _STAGE.match(line):
             stage = match[1]
             if stage == "start":
@@ -100,5 +123,5 @@ def _read_log(text: str) -> tuple[str, str | None, float]:
         elif match := _WALL.match(line):
             since_start = float(match[1])
         elif line.startswith("ERROR"):
-            failure = line
+            failure = printable(line)
     return stage, failure, wall_s + since_start

@@ -11,7 +11,7 @@ from phasecal.engines.jaxmd.job import LOG_FILE
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.progress import RunProgress, last_stage, preparation_steps
 
-_LINE = re.compile(r"^step (\d+) of \d+:.*, wall (\S+) s$", re.MULTILINE)
+_LINE = re.compile(r"^step (\d{1,15}) of \d+:.*, wall (\d{1,12}(?:\.\d+)?) s$", re.MULTILINE)
 
 
 def read_progress(folder: Path, task: Mapping[str, Any]) -> RunProgress | None:

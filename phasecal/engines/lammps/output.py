@@ -6,8 +6,10 @@ appended to, steps after the last restart file appear twice), and numbers can be
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phasecal.bounded import printable, read_lines
 from phasecal.engines.lammps.commands import LOG_FILE
 from phasecal.engines.lammps.inputs import DUMP_FILE
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.task import MdTask
-from phasecal.errors import DataError
 from phasecal.sample import Sample
 from phasecal.units import BAR_PER_GPA
 
@@ -46,6 +48,13 @@ _STAGE = re.compile(r"^phasecal stage: (\w+)$")
 _KEYWORDS = re.compile(r"^keywords: \[(.*)\]$")
 _ROW = re.compile(r"^\s+- \[(.*)\]$")
 _LOOP = re.compile(r"^Loop time of (\S+) on")
+_ATOMS = re.compile(r"^\s+(\d{1,12}) atoms$")
+_DUMP_HEADER = 8
+"""Lines of a frame, after its first, that are not atoms."""
+MAX_NUMBER = 1e12
+"""No coordinate and no number of an atom is larger; nan is neither."""
+MAX_DUMP_LINE = 200
+"""Characters; a line of a dump has at most a hundred."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +83,11 @@ class MdOutput:
 
 @dataclass
 class _Log:
-    """What the log holds."""
+    """What the log holds; a row has the columns in the order of its run, and so they are kept with it."""
 
-    rows: dict[int, list[float]]
-    names: list[str]
+    rows: dict[int, tuple[tuple[str, ...], array[float]]]
+    names: tuple[str, ...] = ()
+    n_atoms: int = 0
     stage: str = ""
     error: str | None = None
     wall_s: float = 0.0
@@ -97,19 +107,16 @@ def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements
         InputError: The task is not valid.
     """
     checked = validate_task(task)
-    try:
-        text = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise DataError(f"{folder / LOG_FILE}: cannot be read ({error})") from error
-    log = _read_log(text)
-    thermo = _thermo(log, COLUMNS | dict(checked.columns))
+    columns = COLUMNS | dict(checked.columns)
+    log = _read_log(read_lines(folder / LOG_FILE), set(columns), checked.production_steps)
+    thermo = _thermo(log, columns)
     steps_done = int(thermo["step"][-1]) if len(thermo["step"]) else 0
     dump = folder / DUMP_FILE
     sample = _sample(dump, thermo, checked, model_hash, elements) if dump.exists() else None
     return MdOutput(
         thermo=thermo,
         sample=sample,
-        n_atoms=_n_atoms(text),
+        n_atoms=log.n_atoms,
         steps_done=steps_done,
         finished=log.stage == "done" and steps_done == checked.production_steps,
         error=log.error,
@@ -122,7 +129,9 @@ def _sample(
 ) -> Sample | None:
     """Frames whose potential energy is in the log; None when there is none."""
     energies = dict(zip(thermo["step"].astype(int).tolist(), thermo["pe"].tolist(), strict=True))
-    by_step = {frame.step: frame for frame in read_dump(dump) if np.isfinite(energies.get(frame.step, np.nan))}
+    n_atoms = len(task.start_configuration())
+    found = read_dump(dump, n_atoms, len(elements))
+    by_step = {frame.step: frame for frame in found if np.isfinite(energies.get(frame.step, np.nan))}
     frames = [by_step[step] for step in sorted(by_step)]
     if not frames:
         return None
@@ -141,11 +150,17 @@ def _sample(
     )
 
 
-def _read_log(text: str) -> _Log:
-    """Collect production rows by step (a later run overwrites), the last error and stage, and the time."""
-    log = _Log(rows={}, names=[])
+def _read_log(lines: Iterable[str], needed: set[str], last: int) -> _Log:
+    """Collect production rows by step (a later run overwrites), the last error and stage, the time and the atoms.
+
+    Args:
+        lines: The log.
+        needed: Columns without which a row is none.
+        last: The last step there can be.
+    """
+    log = _Log(rows={})
     cpu = 0.0
-    for line in text.splitlines():
+    for line in map(str.rstrip, lines):
         if match := _STAGE.match(line):
             log.stage = match[1]
             if log.stage == "start":
@@ -153,44 +168,45 @@ def _read_log(text: str) -> _Log:
                 log.wall_s += cpu
                 cpu = 0.0
         elif match := _KEYWORDS.match(line):
-            log.names = [name.strip(" '") for name in match[1].split(",") if name.strip()]
-        elif match := _ROW.match(line):
+            log.names = tuple(name.strip(" '") for name in match[1].split(",") if name.strip())
+        elif (match := _ROW.match(line)) and {"Step", "CPU"} <= set(log.names):
             row = _numbers(match[1])
-            if len(row) == len(log.names) and "CPU" in log.names:
-                cpu = row[log.names.index("CPU")]
-                if log.stage == "production":
-                    log.rows[int(row[log.names.index("Step")])] = row
+            if len(row) == len(log.names):
+                step, cpu = row[log.names.index("Step")], _seconds(row[log.names.index("CPU")])
+                if log.stage == "production" and needed <= set(log.names) and step in range(last + 1):
+                    log.rows[int(step)] = log.names, row
         elif match := _LOOP.match(line):
-            log.wall_s += float(match[1])
+            log.wall_s += _seconds(*_numbers(match[1])[:1])
             cpu = 0.0
         elif line.startswith("ERROR"):
-            log.error = line
+            log.error = printable(line)
+        elif not log.n_atoms and (match := _ATOMS.match(line)):
+            log.n_atoms = int(match[1])
     log.wall_s += cpu
     return log
 
 
-def _numbers(text: str) -> list[float]:
+def _seconds(value: float = 0.0) -> float:
+    """Return a time; 0 for what cannot be one."""
+    return value if 0 <= value < math.inf else 0.0
+
+
+def _numbers(text: str) -> array[float]:
     """Numbers of a yaml flow sequence; empty when one of them is not a number (nan and inf are)."""
     try:
-        return [float(word) for word in text.split(",") if word.strip()]
+        return array("d", [float(word) for word in text.split(",") if word.strip()])
     except ValueError:
-        return []
+        return array("d")
 
 
 def _thermo(log: _Log, columns: Mapping[str, str]) -> dict[str, NDArray[np.float64]]:
     """Columns under our names and units, ordered by step."""
-    table = np.array([log.rows[step] for step in sorted(log.rows)], dtype=np.float64)
+    rows = [log.rows[step] for step in sorted(log.rows)]
     thermo = {}
     for theirs, ours in columns.items():
-        column = table[:, log.names.index(theirs)] if len(table) else np.empty(0)
+        column = np.array([row[names.index(theirs)] for names, row in rows], dtype=np.float64)
         thermo[ours] = column / BAR_PER_GPA if ours in _PRESSURES else column
     return thermo
-
-
-def _n_atoms(text: str) -> int:
-    """Number of atoms as LAMMPS counted them when it read the data or the restart file."""
-    found = re.search(r"^\s+(\d+) atoms$", text, re.MULTILINE)
-    return int(found[1]) if found else 0
 
 
 @dataclass(frozen=True)
@@ -203,24 +219,41 @@ class DumpFrame:
     types: NDArray[np.int32]
 
 
-def read_dump(path: Path) -> Iterator[DumpFrame]:
-    """Yield the complete frames of a sorted, orthogonal ``id type xu yu zu`` text dump; skip broken ones."""
-    for block in path.read_text(encoding="ascii", errors="replace").split("ITEM: TIMESTEP\n")[1:]:
-        frame = _dump_frame(block)
-        if frame is not None:
-            yield frame
+def read_dump(path: Path, n_atoms: int, n_types: int) -> Iterator[DumpFrame]:
+    """Yield the complete frames of a sorted, orthogonal ``id type xu yu zu`` text dump; skip broken ones.
+
+    Args:
+        path: The dump.
+        n_atoms: Atoms of the run; a frame of more or fewer is broken.
+        n_types: Types of atoms.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    block: list[str] = []
+    for line in read_lines(path):
+        if line.endswith("ITEM: TIMESTEP\n"):  # after a kill in the middle of a line there is something before it
+            block += [rest] if (rest := line.removesuffix("ITEM: TIMESTEP\n")) else []
+            if (frame := _dump_frame(block, n_atoms, n_types)) is not None:
+                yield frame
+            block = []
+        elif len(block) <= n_atoms + _DUMP_HEADER:  # one line more than a frame has: it is broken
+            block.append(line[:MAX_DUMP_LINE])
+    if (frame := _dump_frame(block, n_atoms, n_types)) is not None:
+        yield frame
 
 
-def _dump_frame(block: str) -> DumpFrame | None:
-    """One frame of a dump, or None when it is truncated."""
-    head, _, body = block.partition("ITEM: ATOMS id type xu yu zu\n")
-    lines = head.splitlines()
-    try:
-        step, n_atoms = int(lines[0]), int(lines[2])
-        bounds = np.array([[float(word) for word in line.split()] for line in lines[4:7]])
-        table = np.array(body.split(), dtype=np.float64).reshape(n_atoms, 5)
-    except (ValueError, IndexError):
+def _dump_frame(block: list[str], n_atoms: int, n_types: int) -> DumpFrame | None:
+    """One frame of a dump from its lines, or None when it is broken."""
+    if len(block) != n_atoms + _DUMP_HEADER or block[_DUMP_HEADER - 1] != "ITEM: ATOMS id type xu yu zu\n":
         return None
-    if bounds.shape != (3, 2) or not body.endswith("\n"):
+    try:
+        step = int(block[0])
+        bounds = np.array([line.split() for line in block[4:7]], dtype=np.float64).reshape(3, 2)
+        table = np.array([line.split() for line in block[_DUMP_HEADER:]], dtype=np.float64).reshape(n_atoms, 5)
+    except ValueError:
+        return None
+    is_whole = block[-1].endswith("\n") and all((np.abs(numbers) < MAX_NUMBER).all() for numbers in (bounds, table))
+    if not (is_whole and (bounds[:, 1] > bounds[:, 0]).all() and np.isin(table[:, 1], np.arange(1, n_types + 1)).all()):
         return None
     return DumpFrame(step, table[:, 2:] - bounds[:, 0], bounds[:, 1] - bounds[:, 0], table[:, 1].astype(np.int32))

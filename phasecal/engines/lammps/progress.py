@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from phasecal.bounded import read_lines
 from phasecal.engines.lammps.commands import LOG_FILE
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.task import MdTask
+from phasecal.errors import DataError
 
 STAGE = "\nphasecal stage: "
 """At the beginning of a line: LAMMPS prints the command before what it prints."""
@@ -80,8 +83,8 @@ def read_progress(folder: Path, task: Mapping[str, Any]) -> RunProgress | None:
 def last_stage(log: Path) -> tuple[str, str, str] | None:
     """Return what a log says before its last stage, the name of that stage, and what follows; None before the first."""
     try:
-        text = log.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = "".join(read_lines(log))
+    except DataError:
         return None
     before, found, current = text.rpartition(STAGE)
     return (before, current.partition("\n")[0].strip(), current) if found else None
@@ -95,9 +98,19 @@ def _rows(text: str) -> list[tuple[float, float]]:
     names = [name.strip(" '") for name in headings[-1][1].split(",") if name.strip()]
     lines = text[headings[-1].end() :].splitlines()[-_ROWS_OF_SPEED:]
     rows = [match[1].split(",") for match in _ROW.finditer("\n".join(lines))]
-    return [
-        (float(row[0]), float(row[names.index("CPU")])) for row in rows if len(row) == len(names) and "CPU" in names
-    ]
+    if "CPU" not in names:
+        return []
+    pairs = [(_finite(row[0]), _finite(row[names.index("CPU")])) for row in rows if len(row) == len(names)]
+    return [(step, seconds) for step, seconds in pairs if step is not None and seconds is not None]
+
+
+def _finite(word: str) -> float | None:
+    """Return a finite number; None for all else."""
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _speed(rows: list[tuple[float, float]]) -> float | None:

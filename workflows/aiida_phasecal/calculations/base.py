@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from aiida import orm
@@ -61,7 +62,7 @@ def slot_prepend_text(slots: int, folder: str) -> str:
 
     ``core.direct`` starts every job at once; these lines are its queue. However many wait, only one of them is awake.
     """
-    return SLOT_SCRIPT.format(slots=int(slots), folder=f"'{folder}'")
+    return SLOT_SCRIPT.format(slots=int(slots), folder=shlex.quote(folder))
 
 
 def slot_folder(computer: orm.Computer) -> str:

@@ -24,7 +24,7 @@ def archive(pk: str, output: Path | None, dry_run: bool, as_json: bool) -> None:
 
     node = load_campaign_node(pk)
     contents = contents_of(node)
-    output = output or Path(re.sub(r"\W+", "-", node.label).strip("-") + ".aiida")
+    output = output or Path((re.sub(r"\W+", "-", node.label, flags=re.ASCII).strip("-")[:100] or "campaign") + ".aiida")
     if not as_json:
         expected = f"{megabytes(contents.estimate_bytes)} ± {megabytes(contents.sigma_bytes)} MB"
         click.echo(f"{output}: about {expected}, {contents.nodes} nodes with {contents.files} files")

@@ -14,7 +14,8 @@ from phasecal.campaign.reduced import is_reduced, reduced
 from phasecal.errors import InputError
 
 # Where there is no terminal to ask, a table must not be squeezed into 80 columns.
-console = Console(width=None if sys.stdout.isatty() else 140)
+# Titles and names are text, not markup.
+console = Console(width=None if sys.stdout.isatty() else 140, markup=False, emoji=False)
 
 
 def with_profile(command: Callable) -> Callable:

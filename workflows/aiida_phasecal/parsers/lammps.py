@@ -10,6 +10,7 @@ from aiida import orm
 from aiida.parsers import Parser
 
 from aiida_phasecal.data.sample import SampleData
+from aiida_phasecal.parsers.retrieved import is_file
 from phasecal.engines import jaxmd, lammps
 from phasecal.errors import PhasecalError
 
@@ -26,14 +27,16 @@ class LammpsMdParser(Parser):
         """Parse retrieved files; outputs of an interrupted run are kept too."""
         retrieved = self.retrieved
         log = self.ENGINE.LOG_FILE
-        if log not in retrieved.base.repository.list_object_names():
+        if not is_file(retrieved, log):
             return self.exit_codes.ERROR_LOG_MISSING
         model = self.node.inputs.model
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            (folder / log).write_text(retrieved.base.repository.get_object_content(log))
+            with retrieved.base.repository.open(log, "rb") as stream, (folder / log).open("wb") as copy:
+                shutil.copyfileobj(stream, copy)
             for path in Path(kwargs["retrieved_temporary_folder"]).glob(self.FRAMES):
-                shutil.copy(path, folder)
+                if path.is_file() and not path.is_symlink():
+                    shutil.copy(path, folder)
             try:
                 output = self.ENGINE.read_output(
                     folder,

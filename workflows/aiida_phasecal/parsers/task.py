@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from aiida import orm
@@ -10,8 +9,10 @@ from aiida.parsers import Parser
 
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.data.model import ModelData
-from phasecal.errors import ERRORS_BY_KIND
-from phasecal.potentials.base import load_model
+from aiida_phasecal.parsers.retrieved import is_file, read_start
+from phasecal.bounded import JSON_BYTES, one_line, printable, read_json
+from phasecal.errors import ERRORS_BY_KIND, DataError
+from phasecal.potentials.base import Model, load_model
 
 
 class TaskParser(Parser):
@@ -19,29 +20,50 @@ class TaskParser(Parser):
 
     def parse(self, **kwargs):
         """Parse retrieved files."""
-        repository = self.retrieved.base.repository
-        if TaskCalculation.RESULT_FILE not in repository.list_object_names():
+        if not is_file(self.retrieved, TaskCalculation.RESULT_FILE):
             return self.exit_codes.ERROR_RESULT_MISSING.format(message=self.last_words())
         try:
-            result = json.loads(repository.get_object_content(TaskCalculation.RESULT_FILE))
-        except json.JSONDecodeError as error:
+            content = read_start(self.retrieved, TaskCalculation.RESULT_FILE, JSON_BYTES)
+            result = read_json(content, name=TaskCalculation.RESULT_FILE)
+            if "error" in result:
+                return self.failure(result["error"])
+            model = read_model(Path(kwargs["retrieved_temporary_folder"]), result.get("model_file"))
+        except DataError as error:
             return self.exit_codes.ERROR_RESULT_UNREADABLE.format(message=str(error))
-        if "error" in result:
-            kind, message = result["error"]["kind"], result["error"]["message"]
-            if kind not in ERRORS_BY_KIND:
-                return self.exit_codes.ERROR_RESULT_MISSING.format(message=message)
-            return self.exit_codes[f"ERROR_{kind.upper()}"].format(message=message)
-        if "model_file" in result:
-            path = Path(kwargs["retrieved_temporary_folder"]) / result["model_file"]
+        if model is not None:
             rounds = [node.round_index for node in self.node.inputs.models.values()]
-            self.out("model", ModelData.from_model(load_model(path), round_index=max(rounds) + 1))
+            self.out("model", ModelData.from_model(model, round_index=max(rounds) + 1))
         self.out("result", orm.Dict(result))
         return None
+
+    def failure(self, error: object):
+        """The exit code of an error that the task wrote."""
+        known = error if isinstance(error, dict) else {"message": error}
+        kind, message = known.get("kind"), printable(known.get("message"))
+        if not isinstance(kind, str) or kind not in ERRORS_BY_KIND:
+            return self.exit_codes.ERROR_RESULT_MISSING.format(message=message)
+        return self.exit_codes[f"ERROR_{kind.upper()}"].format(message=message)
 
     def last_words(self) -> str:
         """The last line the task printed, for the report of a crash."""
         name = self.node.get_option("output_filename")
-        if name not in self.retrieved.base.repository.list_object_names():
+        if not is_file(self.retrieved, name):
             return "no output at all; is the `phasecal` code installed on the computer?"
-        lines = self.retrieved.base.repository.get_object_content(name).strip().splitlines()
-        return lines[-1] if lines else "the output is empty"
+        lines = read_start(self.retrieved, name, JSON_BYTES).decode(errors="replace").strip().splitlines()
+        return one_line(lines[-1]) if lines else "the output is empty"
+
+
+def read_model(folder: Path, name: object) -> Model | None:
+    """The model of a result; None when it names none.
+
+    Raises:
+        DataError: The name is more than that of a file in the folder, or the file is no model.
+    """
+    if name is None:
+        return None
+    path = folder / name if isinstance(name, str) and Path(name).name == name else folder
+    if path.is_symlink() or not path.is_file():
+        raise DataError(
+            f"model_file: expected the plain name of a file that came back, got {printable(repr(name), 100)}"
+        )
+    return load_model(path)
