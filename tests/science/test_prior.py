@@ -38,10 +38,22 @@ def disorder(rng):
 def case():
     """A small network, and frames of two phases: for the step, and others to look at."""
     model = MomentNetworkModel.initial(["Ti"], 4.5, [[1.6]], n_radial=2, n_basis=4, hidden=(6,), seed=2)
-    model = replace(model, mean=np.full((1, 14), 4.0), scale=np.full((1, 14), 6.0))
     rng = np.random.default_rng(3)
     batches = [frames_from_atoms([make(rng) for _ in range(24)], ["Ti"], 4.5) for make in (crystal, disorder)]
+    z = np.sinh(np.concatenate([invariants(model, frames) for frames in batches]))
+    model = replace(model, mean=z.mean(axis=0)[None], scale=z.std(axis=0)[None])  # as a fit does
     return model, [batch.take(slice(0, 12)) for batch in batches], [batch.take(slice(12, None)) for batch in batches]
+
+
+def invariants(model, frames):
+    """What the networks see of every atom of some frames."""
+    columns = (frames.positions, frames.cells, frames.neighbors, frames.shifts)
+    return np.concatenate(
+        [
+            model.energy_function.features(positions, cell, frames.species, neighbors, shifts)[0]
+            for positions, cell, neighbors, shifts in zip(*columns, strict=True)
+        ]
+    )
 
 
 def problem(model, batches, prior):
