@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,11 +33,21 @@ def plugin_toolchain() -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_networks():
+def load_module():
+    """Return a function that loads a module of the tests by its path: they are no package."""
+
+    def load(path: Path) -> ModuleType:
+        name = f"phasecal_{path.stem}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look themselves up
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def tiny_networks(load_module):
     """The module ``tiny_networks``, which writes weight files of networks of other packages."""
-    spec = importlib.util.spec_from_file_location(
-        "phasecal_tiny_networks", Path(__file__).with_name("tiny_networks.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_module(Path(__file__).with_name("tiny_networks.py"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -17,6 +17,8 @@ from phasecal.campaign.schema import Campaign
 from phasecal.campaign.sources import resolve_source
 from phasecal.errors import InputError
 from phasecal.potentials.setfl import Setfl, read_setfl
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 _WRONG = {
     "missing": "missing key",
@@ -109,6 +111,19 @@ def _read_source(model: dict[str, Any], folder: Path) -> tuple[Path, Setfl] | In
         return path, read_setfl(path)
     except InputError as error:
         return error
+
+
+def load_section(path: str | Path, root: type[SectionT]) -> SectionT:
+    """Read and check a file that is not a campaign, but written and checked like one.
+
+    Raises:
+        CampaignErrors: The file is missing, not plain YAML, or breaks the rules; all errors found.
+    """
+    document = read_document(path)
+    try:
+        return root.model_validate(document.data)
+    except ValidationError as error:
+        raise campaign_errors(error, document, root) from None
 
 
 def campaign_errors(error: ValidationError, document: Document, root: type[Section] = Campaign) -> CampaignErrors:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from ase.data import chemical_symbols
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from phasecal.campaign.document import read_document
 from phasecal.campaign.fields import Energy, Force, Length, Pressure, Section, Text, fault, unique
-from phasecal.campaign.load import campaign_errors
+from phasecal.campaign.load import load_section
 
 
 class Architecture(Section):
@@ -124,8 +123,4 @@ def load_fit(path: str | Path) -> Fit:
     Raises:
         CampaignErrors: The file is missing, not plain YAML, or breaks the rules; all errors found.
     """
-    document = read_document(path)
-    try:
-        return Fit.model_validate(document.data)
-    except ValidationError as error:
-        raise campaign_errors(error, document, Fit) from None
+    return load_section(path, Fit)

@@ -47,7 +47,7 @@ def run_zero(commands: list[str], atoms: Atoms, elements: tuple[str, ...], folde
         try:
             install_plugin(folder)
         except EngineError as error:
-            pytest.skip(f"the plugin cannot be built: {error}")
+            pytest.skip(f"the plugin cannot be built: {error}")  # of a machine without a compiler; CI has one
     write_lammps_data(folder / "start.data", atoms, specorder=list(elements), masses=True)
     (folder / "in.lmp").write_text(SCRIPT.format(commands="\n".join(commands)))
     done = subprocess.run(

@@ -9,11 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from phasecal.campaign.document import CampaignErrors, read_document
 from phasecal.campaign.fields import Name, Section, fault, quantity
-from phasecal.campaign.load import problem_of
+from phasecal.campaign.load import load_section
 
 Duration = Annotated[float, quantity("duration"), Field(ge=60.0, le=30 * 86400.0)]
 """In s; Slurm counts minutes."""
@@ -147,8 +146,4 @@ def load_computer_file(path: str | Path) -> ComputerFile:
     Raises:
         CampaignErrors: The file is missing, not plain YAML, or breaks the rules; all errors found.
     """
-    document = read_document(path)
-    try:
-        return ComputerFile.model_validate(document.data)
-    except ValidationError as error:
-        raise CampaignErrors([problem_of(details, document, ComputerFile) for details in error.errors()]) from None
+    return load_section(path, ComputerFile)
