@@ -33,6 +33,8 @@ MAX_ARRAYS = 10_000
 MAX_LINE = 1_000_000
 """Characters of a line."""
 MAX_INTEGER = 2**63
+MAX_CUTOFF = 100.0
+"""Å, of a potential; neighbour lists grow with its cube."""
 MAX_MESSAGE = 500
 """Characters of foreign text in a message."""
 

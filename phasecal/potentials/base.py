@@ -29,7 +29,7 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from phasecal.bounded import printable, read_tensors
+from phasecal.bounded import MAX_CUTOFF, printable, read_tensors
 from phasecal.engines.lammps.task import timestep_fs
 from phasecal.errors import DataError, InputError
 from phasecal.structures.neighbors import Frames, frames_from_atoms, frames_from_sample
@@ -63,8 +63,6 @@ FAMILIES = {
 }
 """Where the class of each family lives (imported when a file of that family is loaded)."""
 
-MAX_CUTOFF = 100.0
-"""Å; neighbour lists grow with its cube."""
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}")
 

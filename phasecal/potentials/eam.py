@@ -24,8 +24,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from phasecal.bounded import MAX_CUTOFF
 from phasecal.errors import DataError, InputError
-from phasecal.potentials.base import FLOAT, MAX_CUTOFF, Model, frozen_array
+from phasecal.potentials.base import FLOAT, Model, frozen_array
 from phasecal.potentials.eam_tables import crystal_density, neighbor_distance, select_elements, trim_cutoff
 from phasecal.potentials.local import neighbor_vectors
 from phasecal.potentials.setfl import MIN_POINTS, Lattice, Setfl, read_setfl, write_setfl

@@ -126,7 +126,7 @@ def repulsion(distance: Array, inside: Array, inner: Array, strength: float) -> 
 
     ½ Σ_j κ u³/(1 − u) with u = 1 − r/r_in for r < r_in, else nothing: C² at r_in, and κ r_in/r towards r = 0. At
     0.8 r_in it is κ/100 a pair: 3 eV for κ = 300 eV, and 75 eV at half of r_in. Where there are no data, a network
-    knows nothing; this keeps atoms from coming there. It is no stiffer than a time step of metals can follow.
+    knows nothing; this keeps atoms from coming there.
 
     Args:
         distance: Å, shape (n_atoms, width).

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phasecal.bounded import printable, read_lines
+from phasecal.bounded import MAX_CUTOFF, printable, read_lines
 from phasecal.errors import InputError
 
 MIN_POINTS = 5
@@ -27,8 +27,6 @@ MAX_POINTS = 1_000_000
 MAX_BYTES = 100_000_000
 """Real files have 1 to 10 MB."""
 MAX_ELEMENTS = 16
-MAX_CUTOFF = 100.0
-"""Å."""
 
 _ELEMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}")
 _COUNT = re.compile(r"[0-9]{1,9}")

@@ -294,7 +294,9 @@ def calibration(recorder, copper_model) -> SimpleNamespace:
     r = recorder
     target = {"pressure_gpa": 0.0, "temperature_k": 1357.77, "sigma_k": 0.5, "source": "SGTE, Dinsdale 1991"}
     boundary = {"phases": ["fcc", "liquid"], "guess_k": 1330.0, "method": "coexistence", "verify": "pinning"}
-    campaign = orm.Dict({"boundaries": [{**boundary, "targets": [target]}], "units": None, "title": "copper"})
+    protocol = {"pinning_verification": {"replicas": 2}}
+    description = {"title": "copper", "units": None, "protocol": protocol}
+    campaign = orm.Dict({**description, "boundaries": [{**boundary, "targets": [target]}]})
     models = [ModelData.from_model(copper_model, label="Cu_mishin1.eam.alloy").store()]
     node = r.chain("calibrate", {"model": models[0], "campaign": campaign}, label="copper")
     first = r.transition(models[0], 1326.0, 10, node)

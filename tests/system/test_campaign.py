@@ -90,6 +90,16 @@ def test_what_is_done_is_not_done_again_after_a_kill(installation, campaign):
     assert "no temperature interval" in installation.run("phasecal", "extend", campaign, "--sigma", "1", expect=2)
 
 
+def test_an_extension_adds_to_the_runs_that_exist(installation, campaign):
+    first = installation.json("show", campaign)["boundaries"][0]
+    sigma = f"{0.9 * first['sigma_k']} K"  # three replicas instead of two
+    extended = installation.json("show", installation.json("extend", campaign, "--sigma", sigma, "--wait")["pk"])
+    (entry,) = extended["boundaries"]
+    assert len(entry["seeds"]) == 3
+    assert set(first["seeds"]) < set(entry["seeds"])
+    assert abs(entry["temperature_k"] - first["temperature_k"]) < 2 * first["sigma_k"]
+
+
 def test_show_keeps_its_contract(installation, campaign):
     summary = installation.json("show", campaign)
     assert summary["schema"] == 1
