@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -30,6 +30,7 @@ MAX_COLUMNS = 100
 THINNEST = 0.5
 """Å between opposite faces of a cell: the number of images within a cutoff grows as it falls."""
 
+T = TypeVar("T")
 _COUNT = re.compile(r"\s*[0-9]{1,9}\s*")
 
 
@@ -175,9 +176,7 @@ def write_labelled(path: Path, frames: Sequence[Labelled]) -> None:
     write(path, images, format="extxyz")
 
 
-def divide(
-    frames: Sequence[Labelled], validation: float, test: float, seed: int
-) -> tuple[list[Labelled], list[Labelled], list[Labelled]]:
+def divide(frames: Sequence[T], validation: float, test: float, seed: int) -> tuple[list[T], list[T], list[T]]:
     """Return frames that train, that decide when to stop, and that are looked at once; at random by the seed.
 
     Raises:

@@ -68,9 +68,8 @@ def fit(config: Fit, frames: Sequence[Labelled], progress: Callable[[Epoch], Non
         ConvergenceError: The loss is not finite.
     """
     begin = time.monotonic()
-    seen = [frame for frame in frames if _is_seen(frame, config.model)]
-    parts = divide(seen, config.split.validation, config.split.test, config.seed)
-    lists = [graphs(part, config.model.elements, config.model.cutoff) for part in parts]
+    seen = [graph for graph in graphs(frames, config.model.elements, config.model.cutoff) if _is_seen(graph, config)]
+    lists = divide(seen, config.split.validation, config.split.test, config.seed)
     data = _Data.build(config, lists)
     model = _initial(config.model, lists[0], data, config.seed)
     accuracy = (config.accuracy.energy, config.accuracy.force, config.accuracy.stress / EV_PER_A3_IN_GPA)
@@ -93,7 +92,7 @@ def fit(config: Fit, frames: Sequence[Labelled], progress: Callable[[Epoch], Non
         model=replace(fitted, references=data.references),
         curve=tuple(curve),
         best=number,
-        n_frames=(len(parts[0]), len(parts[1]), len(parts[2]), len(frames) - len(seen)),
+        n_frames=(len(lists[0]), len(lists[1]), len(lists[2]), len(frames) - len(seen)),
         rmse={
             name: Rmse.of([errors(atoms, best, batch) for batch in data.batches(part)])
             for name, part in zip(names, lists, strict=True)
@@ -103,12 +102,10 @@ def fit(config: Fit, frames: Sequence[Labelled], progress: Callable[[Epoch], Non
     )
 
 
-def _is_seen(frame: Labelled, config: Architecture) -> bool:
+def _is_seen(graph: Graph, config: Fit) -> bool:
     """Say whether a network sees all distances of a frame; those that it does not see only teach it to be wrong."""
-    if config.inner is None:
-        return True
-    (graph,) = graphs([frame], config.elements, config.cutoff)
-    return bool((np.linalg.norm(graph.vectors, axis=1) >= CLAMP * config.inner).all())
+    nearest = CLAMP * (config.model.inner or 0.0)
+    return bool((np.linalg.norm(graph.vectors, axis=1) >= nearest).all())
 
 
 @dataclass(frozen=True)
