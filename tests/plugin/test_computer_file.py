@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from aiida import orm
 from aiida_phasecal.computer_file import load_computer_file
-from aiida_phasecal.submit import JOBS_PROPERTY, job_options
+from aiida_phasecal.submit import JOBS_PROPERTY, check_ranks, job_options
 from aiida_phasecal.workchains.common import JOB_KINDS, options_for, validate_options
 
 from phasecal.campaign.document import CampaignErrors
+from phasecal.errors import InputError
+from phasecal.potentials.nequix import NequixModel
 
 GOOD = """\
 schema: 1
@@ -97,3 +99,14 @@ def test_all_mistakes_are_found_at_once(read):
     with pytest.raises(CampaignErrors) as raised:
         read(GOOD.replace("name: cluster\n", "").replace("gpus: 1", "gpus: -1").replace("12 h", "soon"))
     assert [problem.key for problem in raised.value.problems] == ["name", "jobs.md.walltime", "jobs.step.gpus"]
+
+
+def test_several_processes_for_messages_between_atoms_are_refused(read, tmp_path, tiny_networks, model_node):
+    tiny_networks.write("nequix", tmp_path / "tiny.nqx")
+    network = NequixModel.from_file(tmp_path / "tiny.nqx", ["Ti"], [])
+    options = {"jobs": read(GOOD).job_options()}
+    with pytest.raises(InputError, match=r"cluster has 4 processes .* nequix passes messages .* jobs\.md\.ranks: 1"):
+        check_ranks(network, options, "cluster")
+    check_ranks(model_node.get_model(), options, "cluster")  # a local model may
+    check_ranks(network, {"jobs": read(GOOD.replace("ranks: 4", "ranks: 1")).job_options()}, "cluster")
+    check_ranks(network, {}, "localhost")

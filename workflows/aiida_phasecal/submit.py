@@ -13,6 +13,8 @@ from aiida_phasecal.query import TASKS, load_model_node
 from phasecal.campaign.model import build_model
 from phasecal.campaign.schema import Campaign
 from phasecal.errors import InputError
+from phasecal.potentials.base import Model
+from phasecal.potentials.local import GraphModel
 
 GROUP_PREFIX = "phasecal/campaigns"
 JAXMD = "jax-md"
@@ -34,13 +36,16 @@ def submit_campaign(campaign: Campaign, *, task: str, text: str, model_pk: int |
         model_pk: Use this model node rather than the campaign's source.
 
     Raises:
-        InputError: Computer, code or model node do not exist.
+        InputError: Computer, code or model node do not exist, or the computer's jobs do not suit the model.
     """
     description = campaign.to_dict()
     bulk_code = {"bulk_code": JAXMD} if description["engine"] == JAXMD else {}
     names = {"code": "lmp", "task_code": "phasecal", **bulk_code}
     codes = {port: load_code(name, description["resources"]["computer"]) for port, name in names.items()}
     model = load_model_node(model_pk) if model_pk is not None else find_or_store(campaign)
+    computer = codes["code"].computer
+    options = job_options(computer, description["resources"]["slots"])
+    check_ranks(model.get_model(), options, computer.label)
     chain = WorkflowFactory(TASKS[task])
     builder = chain.get_builder()
     builder.model = model
@@ -48,7 +53,7 @@ def submit_campaign(campaign: Campaign, *, task: str, text: str, model_pk: int |
         if port in chain.spec().inputs:
             builder[port] = code
     builder.campaign = orm.Dict(description)
-    builder.options = orm.Dict(job_options(codes["code"].computer, description["resources"]["slots"]))
+    builder.options = orm.Dict(options)
     builder.metadata.label = description["title"]
     builder.metadata.description = f"phasecal {task}"
     node = submit(builder)
@@ -71,6 +76,21 @@ def load_code(name: str, computer: str) -> orm.AbstractCode:
             f"resources.computer: there is no code {name}@{computer} in this profile; `phasecal init` makes those of "
             "localhost, `phasecal init --computer FILE` those of another computer"
         ) from error
+
+
+def check_ranks(model: Model, options: dict, computer: str) -> None:
+    """Check that molecular dynamics of the model may run on as many processes as the computer's jobs have.
+
+    Raises:
+        InputError: The model passes messages between atoms, which processes cannot share.
+    """
+    ranks = options.get("jobs", {}).get("md", {}).get("resources", {}).get("num_mpiprocs_per_machine", 1)
+    if ranks > 1 and isinstance(model, GraphModel):
+        raise InputError(
+            f"resources.computer: {computer} has {ranks} processes for a job of molecular dynamics, and {model.family} "
+            "passes messages between atoms and runs on one; set jobs.md.ranks: 1 in the computer's file and repeat "
+            "`phasecal init --computer FILE`"
+        )
 
 
 def find_or_store(campaign: Campaign) -> ModelData:
