@@ -29,7 +29,7 @@ def plugin_toolchain() -> None:
     try:
         find_toolchain()
     except EngineError as error:
-        pytest.skip(f"the plugin cannot be built: {error}")
+        pytest.skip(f"the plugin cannot be built: {error}")  # a machine without a compiler; CI has one
 
 
 @pytest.fixture(scope="session")
