@@ -29,6 +29,13 @@ class DataError(PhasecalError):
     status = 310
 
 
+class NumericError(DataError):
+    """A computed number is not finite: a model that has no energy, force or derivative for some frame."""
+
+    kind = "numeric"
+    status = 321
+
+
 class EngineError(PhasecalError):
     """The molecular-dynamics engine reported an error or blew up."""
 
@@ -58,5 +65,6 @@ class ConvergenceError(PhasecalError):
 
 
 ERRORS_BY_KIND: dict[str, type[PhasecalError]] = {
-    cls.kind: cls for cls in (InputError, DataError, EngineError, PhaseError, OverlapError, ConvergenceError)
+    cls.kind: cls
+    for cls in (InputError, DataError, EngineError, NumericError, PhaseError, OverlapError, ConvergenceError)
 }

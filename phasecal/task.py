@@ -14,10 +14,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from phasecal.bounded import read_json
-from phasecal.errors import DataError, InputError, PhasecalError
+from phasecal.errors import InputError, NumericError, PhasecalError
 
 RESULT_FILE = "result.json"
+
+TaskFunction = Callable[[Path, dict[str, Any]], dict[str, Any]]
 
 TASKS = {"calibration-step": "phasecal.calibration.step:run", "self-check": "phasecal.check:run"}
 """Where the function of each task lives: ``run(folder, task)`` returns the result (imported when needed)."""
@@ -43,7 +47,7 @@ def run_task(path: str | Path) -> Path:
     result.unlink(missing_ok=True)
     try:
         task = read_json(path, InputError)
-        outcome = _function(path, task)(path.parent, task)
+        outcome = _outcome(_function(path, task), path.parent, task)
         _write(result, {"schema": 1, "task": task["task"], **outcome})
     except PhasecalError as error:
         _write(result, {"schema": 1, "error": {"kind": error.kind, "message": str(error)}})
@@ -51,7 +55,7 @@ def run_task(path: str | Path) -> Path:
     return result
 
 
-def _function(path: Path, task: dict[str, Any]) -> Callable[[Path, dict[str, Any]], dict[str, Any]]:
+def _function(path: Path, task: dict[str, Any]) -> TaskFunction:
     """Return the function that runs a task."""
     if task.get("schema") != 1:
         raise InputError(f"{path}: schema: expected 1, got {task.get('schema')!r}")
@@ -59,20 +63,34 @@ def _function(path: Path, task: dict[str, Any]) -> Callable[[Path, dict[str, Any
     if not isinstance(name, str) or name not in TASKS:
         raise InputError(f"{path}: task: expected one of {', '.join(TASKS)}, got {name!r}")
     module, function = TASKS[name].split(":")
-    run: Callable[[Path, dict[str, Any]], dict[str, Any]] = getattr(import_module(module), function)
+    run: TaskFunction = getattr(import_module(module), function)
     return run
+
+
+def _outcome(function: TaskFunction, folder: Path, task: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a task; linear algebra that fails is a typed error too.
+
+    Raises:
+        NumericError: A matrix is singular, or holds numbers that are not finite.
+    """
+    try:
+        return function(folder, task)
+    except np.linalg.LinAlgError as error:
+        raise NumericError(
+            f"a matrix of the calculation is singular or holds numbers that are not finite ({error})"
+        ) from error
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:
     """Write a result in one go, so that a killed job leaves none rather than half of one.
 
     Raises:
-        DataError: The result holds a number that is not finite.
+        NumericError: The result holds a number that is not finite.
     """
     try:
         text = json.dumps(result, indent=1, allow_nan=False)
     except ValueError as error:
-        raise DataError(f"the result holds a number that is not finite ({error})") from error
+        raise NumericError(f"the result holds a number that is not finite ({error})") from error
     draft = path.with_name(path.name + ".part")
     draft.write_text(text + "\n", encoding="utf-8")
     os.replace(draft, path)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from phasecal.calibration.schema import CalibrationStepTask, SampleFile
 from phasecal.calibration.uncertain import Uncertain
 from phasecal.difftre.comparison import structure
-from phasecal.errors import ConvergenceError, DataError, InputError
+from phasecal.errors import ConvergenceError, DataError, InputError, NumericError
 from phasecal.freeenergy.overlap import subsample
 from phasecal.freeenergy.phase_mbar import PhaseSample
 from phasecal.observables.statistics import Estimate, mean_with_error
@@ -196,6 +196,7 @@ class Library:
 
         Raises:
             DataError: Printed energies are not those of the model that is said to have printed them.
+            NumericError: A model has no finite energy for a frame.
         """
         sources = [source for model in drivers for source in self.select(state, model)]
         thinned = [s.sample.take(subsample(s.sample.n_frames, s.enthalpy.inefficiency)) for s in sources]
@@ -204,6 +205,9 @@ class Library:
         prepared = prepare(self.models[0], batch)  # the models differ in their parameters only
         for model in models:
             table[model] = prepared.energies(self.models[model].theta)
+            if not np.isfinite(table[model]).all():
+                n_bad = int(np.sum(~np.isfinite(table[model])))
+                raise NumericError(f"model {model} has no finite energy for {n_bad} of the frames of {state}")
         of_model: dict[int, list[NDArray[np.int64]]] = {model: [] for model in drivers}
         start = 0
         for source, sample in zip(sources, thinned, strict=True):

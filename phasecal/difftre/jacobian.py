@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from phasecal.errors import DataError
+from phasecal.errors import DataError, NumericError
 from phasecal.units import KB
 
 FloatArray = NDArray[np.float64]
@@ -64,11 +64,14 @@ def phase_rows(
         weights: Normalised weights of the frames, shape (n_frames,); equal if not given.
 
     Raises:
-        DataError: A number is not finite, or there are fewer than two frames.
+        DataError: There are fewer than two frames.
+        NumericError: A number is not finite.
     """
     n_frames = len(gradients)
-    if n_frames < 2 or not all(np.isfinite(x).all() for x in (gradients, enthalpies, volumes)):
-        raise DataError("derivatives of a phase need two or more frames with finite gradients, enthalpies and volumes")
+    if n_frames < 2:
+        raise DataError("derivatives of a phase need two or more frames")
+    if not all(np.isfinite(x).all() for x in (gradients, enthalpies, volumes)):
+        raise NumericError("a derivative of an energy by the parameters, an enthalpy or a volume is not finite")
     w = np.full(n_frames, 1 / n_frames) if weights is None else weights
     bias = 1 / (1 - float(w @ w))
     mean = w @ gradients

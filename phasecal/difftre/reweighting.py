@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from phasecal.errors import DataError, OverlapError
+from phasecal.errors import NumericError, OverlapError
 from phasecal.units import KB
 
 N_EFF_FLOOR = 0.1
@@ -31,10 +31,10 @@ def weights(delta_u: FloatArray, temperature_k: float) -> FloatArray:
     """Return the normalised weights of the frames, shape (n_frames,).
 
     Raises:
-        DataError: An energy is not finite.
+        NumericError: An energy is not finite.
     """
     if not np.isfinite(delta_u).all():
-        raise DataError("energies of the changed model are not finite")
+        raise NumericError("energies of the changed model are not finite")
     exponent = -np.asarray(delta_u) / (KB * temperature_k)
     return np.asarray(np.exp(exponent - logsumexp(exponent)))
 

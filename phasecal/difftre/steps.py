@@ -74,11 +74,11 @@ class GaussNewton:
             change = restoring + space.wanted(wanted, aim, covariance, prior)
             moved = problem.moved(problem.theta + change)
             n_solves += 1
-            if max(m.spread for m in moved) <= self.max_sd:
+            if _largest_spread(moved) <= self.max_sd:
                 change, n_corrections = _restore(problem, change)
                 moved = problem.moved(problem.theta + change)
                 n_solves += n_corrections
-            largest = max(m.spread for m in moved)
+            largest = _largest_spread(moved)
             if largest <= self.max_sd:
                 return outcome(problem, moved, fraction, n_solves)
             fraction *= min(0.95, 0.98 * self.max_sd / largest)
@@ -140,6 +140,11 @@ class Adam:
                 return moved, n_updates
             moved = proposal
         return moved, self.max_updates
+
+
+def _largest_spread(moved: tuple[Moved, ...]) -> float:
+    """Return the largest sd(βΔU) of all phases; nan, which no limit allows, if one phase has no finite energy."""
+    return float(np.max([m.spread for m in moved]))
 
 
 def _space(problem: Problem) -> tuple[MinimalChange, FloatArray]:

@@ -126,10 +126,20 @@ def prepare_job():
 def parse_job(codes, tmp_path):
     """Return a function that parses files as if a job had left them; it returns the outputs and the parser's node."""
 
-    def parse(plugin: str, files: dict[str, str | bytes | Path], temporary: dict[str, Path], inputs: dict):
+    def parse(
+        plugin: str,
+        files: dict[str, str | bytes | Path],
+        temporary: dict[str, Path],
+        inputs: dict,
+        options: dict[str, str] | None = None,
+        said: str = "",
+    ):
         node = orm.CalcJobNode(computer=codes["lmp"].computer, process_type=f"aiida.calculations:{plugin}")
         node.set_option("resources", {"num_machines": 1, "num_mpiprocs_per_machine": 1})
-        node.set_option("output_filename", "phasecal.out")
+        for option, value in ({"output_filename": "phasecal.out"} | (options or {})).items():
+            node.set_option(option, value)
+        if said:  # by the scheduler
+            node.set_exit_message(said)
         for label, value in inputs.items():
             namespace = value.items() if isinstance(value, dict) else [(None, value)]
             for key, item in namespace:

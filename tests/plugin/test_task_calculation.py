@@ -66,6 +66,7 @@ def test_typed_errors_become_exit_codes(parse_job, model_node, kind):
     [
         ({}, 302, "no output at all"),
         ({"phasecal.out": "Traceback\nKilled\n"}, 302, "Killed"),
+        ({"phasecal.out": "Traceback\nOSError: [Errno 28] No space left on device\n"}, 304, "No space left"),
         ({"result.json": '{"schema": 1, "targ'}, 303, "delimiter|Unterminated"),
     ],
 )

@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from phasecal.calibration import states
 from phasecal.calibration.uncertain import Uncertain, covariance
-from phasecal.errors import ConvergenceError, DataError, InputError, OverlapError, PhaseError
+from phasecal.errors import ConvergenceError, DataError, InputError, NumericError, OverlapError, PhaseError
 from phasecal.potentials.base import load_model
 from phasecal.task import run_task
 
@@ -292,6 +293,48 @@ def test_models_without_overlap_are_refused_and_a_bridge_helps(toy, tmp_path):
         calibration.sample_targets()
     (target,) = calibration.update()["targets"]
     assert abs(target["temperature_k"] - calibration.exact().melting_k()) < 4 * statistical_sigma(target)
+
+
+def test_models_too_far_apart_overlap_with_one_halfway(toy, tmp_path):
+    """What a calibration does when a step was too long: the model halfway takes the place of the one at its end."""
+    calibration = Calibration(toy, tmp_path, START)
+    far = np.zeros(9)
+    far[[5, 8]] = [-0.07, 0.07]
+    calibration.sample_targets()
+    calibration.add_model(toy.make_model(START + far))
+    calibration.sample_targets()
+    with pytest.raises(OverlapError):
+        calibration.update()
+    for halvings in (1, 2):
+        calibration.models.pop()
+        calibration.samples = [s for s in calibration.samples if s["model"] == 0]
+        calibration.add_model(toy.make_model(START + far / 2**halvings))
+        calibration.sample_targets()
+        try:
+            (target,) = calibration.update()["targets"]
+        except OverlapError:
+            continue
+        break
+    assert abs(target["temperature_k"] - calibration.exact().melting_k()) < 4 * statistical_sigma(target)
+
+
+def test_a_model_without_a_finite_energy_is_named(calibration, monkeypatch):
+    calibration.sample_targets()
+    monkeypatch.setattr(states, "check_energies", lambda *_: None)  # which notices most of them sooner
+    monkeypatch.setattr(states, "prepare", lambda model, frames: Undefined(frames))
+    with pytest.raises(NumericError, match=r"model 0 has no finite energy for 1 of the frames of fcc at"):
+        calibration.update()
+
+
+class Undefined:
+    """Frames, one of which has no energy."""
+
+    def __init__(self, frames):
+        self.values = np.zeros(frames.n_frames)
+        self.values[3] = np.nan
+
+    def energies(self, theta):
+        return self.values
 
 
 def test_short_samples_are_refused(calibration):

@@ -244,3 +244,21 @@ def test_minimal_change_takes_dependent_rows():
     assert space.along(np.array([1.0, 2.0, 3.0])) == pytest.approx([0.0, 0.0, 3.0])
     assert space.freedom(np.array([1.0, 2.0, 0.0])) == pytest.approx(0.0, abs=1e-12)
     assert space.freedom(np.array([2.0, -1.0, 5.0])) == pytest.approx(1.0)
+
+
+def test_a_phase_without_energies_far_away_shortens_the_step():
+    """Negative control: Python's max() of 1 and nan is 1, and the step would be taken."""
+    problem = make_problem()
+
+    def energies(theta):
+        values = problem.states[1].energies(theta)
+        return values if np.abs(theta - problem.theta).max() < limit else np.full_like(values, np.nan)
+
+    limit = np.inf
+    states = (problem.states[0], replace(problem.states[1], energies=energies))
+    whole = GaussNewton(max_sd=20.0).step(replace(problem, states=states))
+    assert whole.fraction == 1.0
+    limit = 0.6 * np.abs(whole.theta - problem.theta).max()
+    step = GaussNewton(max_sd=20.0).step(replace(problem, states=states))
+    assert np.isfinite(step.spreads).all()
+    assert 0.3 < step.fraction < 0.7

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import phasecal.task
-from phasecal.errors import DataError, InputError, OverlapError
+from phasecal.errors import DataError, InputError, NumericError, OverlapError
 from phasecal.task import run_task
 
 
@@ -54,9 +54,16 @@ def test_an_error_is_a_result_too(tmp_path, monkeypatch):
 
 def test_a_result_that_is_not_finite_is_an_error(tmp_path, monkeypatch):
     use(monkeypatch, lambda folder, task: {"value": float(np.nan)})
-    with pytest.raises(DataError, match="not finite"):
+    with pytest.raises(NumericError, match="not finite"):
         run_task(write(tmp_path, TEST))
-    assert result_of(tmp_path)["error"]["kind"] == "data"
+    assert result_of(tmp_path)["error"]["kind"] == "numeric"
+
+
+def test_linear_algebra_that_fails_is_an_error_with_a_type(tmp_path, monkeypatch):
+    use(monkeypatch, lambda folder, task: {"x": np.linalg.inv(np.zeros((2, 2))).tolist()})
+    with pytest.raises(NumericError, match="matrix"):
+        run_task(write(tmp_path, TEST))
+    assert result_of(tmp_path)["error"]["kind"] == "numeric"
 
 
 def test_an_old_result_does_not_survive_a_crash(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ def failure_path(tree: Mapping[int, Process], pk: int) -> list[dict]:
     process: Process | None = tree[pk]
     while process is not None and process.has_failed:
         child = cause(tree, process)
-        path.append(describe(process, has_cause=child is not None))
+        path.append(describe(process, child))
         process = child
     return path
 
@@ -44,12 +44,12 @@ def cause(tree: Mapping[int, Process], process: Process) -> Process | None:
     return next((child for child in failed if child.pk in named), None)
 
 
-def describe(process: Process, *, has_cause: bool) -> dict:
-    """What happened to one failed process, and what its exit code advises."""
+def describe(process: Process, child: Process | None) -> dict:
+    """What happened to one failed process, and what its exit code advises; ``child`` is what it failed of."""
     what, look, next_step = advice_of(process)
-    if has_cause:
+    if child is not None:
         what = FROM_CHILD.sub("", what)
-        if look == PASSED_ON.look or process.process_type in RESTARTED:  # which may repeat the code of its job
+        if look == PASSED_ON.look or process.exit_status == child.exit_status:  # a run repeats the code of its job
             look = next_step = ""
     return {
         "pk": process.pk,

@@ -11,6 +11,7 @@ from aiida_phasecal.query import process_type
 from aiida_phasecal.record import children_of
 from aiida_phasecal.tree import OLDEST_FIRST, Process, batches, dicts_of
 from aiida_phasecal.workchains.analysis import thermo_of
+from aiida_phasecal.workchains.common import task_as_run
 from phasecal.errors import DataError
 from phasecal.freeenergy.coexistence import kept_lines, two_phase_order
 from phasecal.observables.ensemble import ensemble_temperature
@@ -32,7 +33,7 @@ def describe_anchor(label: str, run: orm.WorkChainNode) -> dict:
     replicas = []
     for md in last_replicas(run):
         replica = next(r for r in transition["replicas"] if r["seed"] == md.inputs.task["seed"])
-        thermo, task = thermo_of(md.outputs.thermo), md.inputs.task.get_dict()
+        thermo, task = thermo_of(md.outputs.thermo), task_as_run(md).get_dict()
         every = max(1, len(thermo["temp"]) // MAX_POINTS)
         mean = replica["temperature_k"] or {}
         replicas.append(

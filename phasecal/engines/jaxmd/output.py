@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from phasecal.bounded import Arrays, printable, read_lines, read_npz
 from phasecal.engines.jaxmd.job import LOG_FILE, PART_GLOB
+from phasecal.engines.jaxmd.progress import read_progress
 from phasecal.engines.jaxmd.state import COLUMNS
 from phasecal.engines.lammps.bulk import BulkTask
 from phasecal.engines.lammps.kinds import validate_task
@@ -39,6 +40,7 @@ def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements
     checked = validate_task(task)
     if not isinstance(checked, BulkTask):
         raise InputError(f"expected a task of kind bulk, got {checked.kind}")
+    progress = read_progress(folder, task)
     stage, failure, wall_s = _read_log(read_lines(folder / LOG_FILE))
     symbols = list(checked.start_configuration().symbols)
     parts = [_read_part(path, len(symbols), checked.production_steps) for path in sorted(folder.glob(PART_GLOB))]
@@ -50,6 +52,7 @@ def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements
         sample=_sample(parts, thermo, checked, symbols, model_hash, elements) if parts else None,
         n_atoms=len(symbols),
         steps_done=steps_done,
+        restart_step=0 if progress is None else progress.steps_done,  # the log has a line for every checkpoint
         finished=steps_done == checked.production_steps and failure is None and stage in ("production", "done"),
         error=failure,
         wall_s=wall_s,

@@ -9,7 +9,7 @@ from phasecal.engines.lammps.inputs import (
     script_path,
     write_inputs,
 )
-from phasecal.engines.lammps.kinds import validate_task
+from phasecal.engines.lammps.kinds import validate_task, with_half_step
 from phasecal.engines.lammps.output import MdOutput, read_output
 from phasecal.engines.lammps.plugin import model_prologue
 from phasecal.engines.lammps.task import timestep_fs
@@ -27,5 +27,6 @@ __all__ = [
     "script_path",
     "timestep_fs",
     "validate_task",
+    "with_half_step",
     "write_inputs",
 ]

@@ -21,6 +21,21 @@ _NAMES = {kind.model_fields["kind"].annotation.__args__[0] for kind in KINDS.__a
 _ADAPTER: TypeAdapter[KINDS] = TypeAdapter(Annotated[KINDS, Field(discriminator="kind")])
 
 
+def with_half_step(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same run, as long in time, with half the time step: all its numbers of steps are twice as large.
+
+    Frames and thermodynamic lines are as far apart in time as they were, and there are as many of them; the seed stays
+    (docs/adr/0033-blown-up-runs.md).
+
+    Raises:
+        InputError: The task is not valid, or a number of steps becomes too large.
+    """
+    doubled = {key: 2 * value for key, value in task.items() if key.endswith(("_steps", "_every"))}
+    halved = {**task, **doubled, "timestep_fs": task["timestep_fs"] / 2}
+    validate_task(halved)
+    return halved
+
+
 def validate_task(task: Mapping[str, Any]) -> MdTask:
     """Check an MD task.
 

@@ -67,6 +67,8 @@ class MdOutput:
         sample: The frames of the production stage, or None when there is none.
         n_atoms: Number of atoms.
         steps_done: Production steps that left a line in the log.
+        restart_step: Newest step from which the run can be continued, 0 when there is none; jax-md, which can be
+            continued before production too, counts the steps of all stages.
         finished: All production steps were done and LAMMPS ended in order.
         error: LAMMPS' last error message, if it ended with one.
         wall_s: Wall time of all stages, including lost parts of interrupted runs, s.
@@ -76,6 +78,7 @@ class MdOutput:
     sample: Sample | None
     n_atoms: int
     steps_done: int
+    restart_step: int
     finished: bool
     error: str | None
     wall_s: float
@@ -118,10 +121,28 @@ def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements
         sample=sample,
         n_atoms=log.n_atoms,
         steps_done=steps_done,
+        # the restart file of a step is written after the line of that step
+        restart_step=max(0, steps_done - 1) // checked.restart_every * checked.restart_every,
         finished=log.stage == "done" and steps_done == checked.production_steps,
         error=log.error,
         wall_s=log.wall_s,
     )
+
+
+def missing(output: MdOutput, task: Mapping[str, Any]) -> str | None:
+    """Say what a finished run does not have of its series and frames, as when a disk was full; None if all is there.
+
+    Raises:
+        InputError: The task is not valid.
+    """
+    checked = validate_task(task)
+    frames = np.empty(0, dtype=np.int64) if output.sample is None else output.sample.steps
+    every = {"lines": (checked.thermo_every, output.thermo["step"]), "frames": (checked.sample_every, frames)}
+    for what, (interval, steps) in every.items():
+        absent = np.setdiff1d(np.arange(0, checked.production_steps + 1, interval), steps.astype(np.int64))
+        if len(absent):
+            return f"{len(absent)} {what} of the production stage are missing, the first at step {absent[0]}"
+    return None
 
 
 def _sample(

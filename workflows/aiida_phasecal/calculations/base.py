@@ -31,11 +31,16 @@ SCHEDULER_LOG = "`verdi calcjob outputcat PK _scheduler-stderr.txt`."
 RESTARTED = (
     "nothing for an MD run, which is restarted by itself; `phasecal resume` the campaign if it was a calibration step."
 )
+MAKE_ROOM = (
+    "make room on the disk or in the quota of the computer (`verdi calcjob cleanworkdir` empties folders of old jobs), "
+    "then `phasecal resume` the campaign: what is done is not done again."
+)
 SCHEDULER_MESSAGES = {
     110: advice(
         "The job ran out of memory.",
         look=SCHEDULER_LOG,
-        next_step="a smaller cell, fewer slots, or more memory per job on that computer.",
+        next_step="an MD run goes on from its restart file a few times; if that does not help, more memory per job on "
+        "that computer, fewer slots, or a smaller cell.",
     ),
     120: advice("The job ran out of walltime.", look=SCHEDULER_LOG, next_step=RESTARTED),
     131: advice(

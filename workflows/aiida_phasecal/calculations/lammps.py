@@ -10,7 +10,7 @@ from aiida.common.folders import Folder
 from aiida_lammps.calculations.raw import LammpsRawCalculation
 
 from aiida_phasecal.advice import advice
-from aiida_phasecal.calculations.base import SCHEDULER_LOG, BandedProcessSpec
+from aiida_phasecal.calculations.base import MAKE_ROOM, SCHEDULER_LOG, BandedProcessSpec
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from phasecal.engines import lammps
@@ -105,14 +105,16 @@ def declare_md(spec, engine: str, log: str) -> None:
 
 def declare_md_codes(spec, engine: str, log: str) -> None:
     """Declare the exit codes of every engine; they differ in its name and that of its log."""
-    read_log, restarted = f"`verdi calcjob outputcat PK {log}`.", "nothing: the run is continued by itself."
+    read_log = f"`verdi calcjob outputcat PK {log}`."
+    restarted = "nothing: the run goes on by itself, until three jobs in a row get no further."
     spec.exit_code(
         302,
         "ERROR_LOG_MISSING",
         message=advice(
             f"The log of {engine} was not retrieved.",
             look=SCHEDULER_LOG,
-            next_step="see that the code starts there (`verdi code test`); the run is started again by itself.",
+            next_step="see that the code starts there (`verdi code test`); the run is started again by itself, at most "
+            "twice.",
         ),
     )
     spec.exit_code(
@@ -123,6 +125,11 @@ def declare_md_codes(spec, engine: str, log: str) -> None:
             look=read_log,
             next_step="see that disk and quota of the computer are not full; then `phasecal resume` the campaign.",
         ),
+    )
+    spec.exit_code(
+        304,
+        "ERROR_DISK_FULL",
+        message=advice("The disk of the computer is full: {message}", look=SCHEDULER_LOG, next_step=MAKE_ROOM),
     )
     spec.exit_code(
         320,
@@ -139,20 +146,32 @@ def declare_md_codes(spec, engine: str, log: str) -> None:
         message=advice(
             "The run blew up (lost atoms or not-a-number): {message}",
             look=read_log,
-            next_step="twice with different seeds means the potential does not hold this state: check temperature, "
-            "pressure, lattice parameter and the range in which the potential was fitted.",
+            next_step="it was run again with half the time step; if that blew up too, the potential does not hold this "
+            "state: check temperature, pressure, lattice parameter and the range in which the potential was fitted.",
         ),
     )
     spec.exit_code(
         400,
         "ERROR_INTERRUPTED",
-        message=advice("The run ended at step {done} before it was finished.", look=SCHEDULER_LOG, next_step=restarted),
+        message=advice(
+            "The run ended at step {done} before it was finished{why}.", look=SCHEDULER_LOG, next_step=restarted
+        ),
     )
     spec.exit_code(
         401,
         "ERROR_INTERRUPTED_EARLY",
         message=advice(
-            "The run ended before it reached its production stage.", look=SCHEDULER_LOG, next_step=restarted
+            "The run ended before there was anything to continue from{why}.", look=SCHEDULER_LOG, next_step=restarted
+        ),
+    )
+    spec.exit_code(
+        402,
+        "ERROR_RESTART_UNREADABLE",
+        message=advice(
+            "The restart file cannot be read: {message}",
+            look=read_log,
+            next_step="nothing: a job that is killed while it writes one leaves it half done, and the run is started "
+            "again from the beginning by itself.",
         ),
     )
 

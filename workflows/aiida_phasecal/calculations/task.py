@@ -10,7 +10,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob
 
 from aiida_phasecal.advice import advice
-from aiida_phasecal.calculations.base import BandedProcessSpec
+from aiida_phasecal.calculations.base import MAKE_ROOM, BandedProcessSpec
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from phasecal.errors import ERRORS_BY_KIND
@@ -32,6 +32,12 @@ MESSAGES = {
         "The engine reported an error: {message}",
         look=OUTPUT + ".",
         next_step="try the potential in the engine by hand: `phasecal models export`.",
+    ),
+    "numeric": advice(
+        "A computed number is not finite: {message}",
+        look=OUTPUT + ", and the models in `verdi process show PK`.",
+        next_step="the model has no energy or derivative for a frame or a change of its parameters: smaller steps "
+        "(`protocol.calibration.step.max_sd`), a lower `protocol.melt_factor`, or a potential that is defined there.",
     ),
     "phase": advice(
         "A phase did not survive or the phases are swapped: {message}",
@@ -89,6 +95,11 @@ class TaskCalculation(CalcJob):
                 next_step="see that the code `phasecal` runs there and has the memory it needs; then "
                 "`phasecal resume` the campaign.",
             ),
+        )
+        spec.exit_code(
+            304,
+            "ERROR_DISK_FULL",
+            message=advice("The disk of the computer is full: {message}", look=OUTPUT + ".", next_step=MAKE_ROOM),
         )
         spec.exit_code(
             303,

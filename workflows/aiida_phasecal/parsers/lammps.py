@@ -9,12 +9,14 @@ from pathlib import Path
 from aiida import orm
 from aiida.parsers import Parser
 
+from aiida_phasecal.advice import parts_of
 from aiida_phasecal.data.sample import SampleData
-from aiida_phasecal.parsers.retrieved import is_file
+from aiida_phasecal.parsers.retrieved import is_file, last_words
+from phasecal.bounded import one_line
 from phasecal.engines import jaxmd, lammps
+from phasecal.engines.faults import is_bad_restart, is_blown_up, line_about_full_disk
+from phasecal.engines.lammps.output import missing
 from phasecal.errors import PhasecalError
-
-BLOWN_UP = ("Lost atoms", "Non-numeric", "Out of range atoms", "not-a-number")
 
 
 class LammpsMdParser(Parser):
@@ -27,6 +29,9 @@ class LammpsMdParser(Parser):
         """Parse retrieved files; outputs of an interrupted run are kept too."""
         retrieved = self.retrieved
         log = self.ENGINE.LOG_FILE
+        full = line_about_full_disk(last_words(self.node, retrieved))  # the log tells of earlier jobs too
+        if full is not None:
+            return self.exit_codes.ERROR_DISK_FULL.format(message=one_line(full))
         if not is_file(retrieved, log):
             return self.exit_codes.ERROR_LOG_MISSING
         model = self.node.inputs.model
@@ -52,6 +57,7 @@ class LammpsMdParser(Parser):
             orm.Dict(
                 {
                     "steps_done": output.steps_done,
+                    "restart_step": output.restart_step,
                     "finished": output.finished,
                     "wall_s": output.wall_s,
                     "n_atoms": output.n_atoms,
@@ -59,13 +65,12 @@ class LammpsMdParser(Parser):
             ),
         )
         if output.error is not None:
-            blown_up = any(text in output.error for text in BLOWN_UP)
-            code = self.exit_codes.ERROR_BLOWN_UP if blown_up else self.exit_codes.ERROR_ENGINE
-            return code.format(message=output.error)
+            return self.failure(output.error)
         if not output.finished:
-            if output.steps_done == 0:
-                return self.exit_codes.ERROR_INTERRUPTED_EARLY
-            return self.exit_codes.ERROR_INTERRUPTED.format(done=output.steps_done)
+            code = self.exit_codes.ERROR_INTERRUPTED if output.restart_step else self.exit_codes.ERROR_INTERRUPTED_EARLY
+            return code.format(done=output.steps_done, why=self.why_interrupted())
+        if (absent := missing(output, self.node.inputs.task.get_dict())) is not None:
+            return self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(message=absent)
         thermo = orm.ArrayData()
         for key, values in output.thermo.items():
             thermo.set_array(key, values)
@@ -73,6 +78,21 @@ class LammpsMdParser(Parser):
         if output.sample is not None:
             self.out("sample", SampleData.from_sample(output.sample))
         return None
+
+    def failure(self, error: str):
+        """The exit code of an error of the engine."""
+        codes = {
+            self.exit_codes.ERROR_DISK_FULL: line_about_full_disk(error) is not None,
+            self.exit_codes.ERROR_BLOWN_UP: is_blown_up(error),
+            self.exit_codes.ERROR_RESTART_UNREADABLE: is_bad_restart(error),
+        }
+        code = next((code for code, holds in codes.items() if holds), self.exit_codes.ERROR_ENGINE)
+        return code.format(message=error)
+
+    def why_interrupted(self) -> str:
+        """What the scheduler says about the end of a job, where it says anything: " (The job ran out of memory.)"."""
+        words = parts_of(self.node.exit_message).what
+        return f" ({words.rstrip('.')})" if words else ""
 
 
 class JaxMdParser(LammpsMdParser):

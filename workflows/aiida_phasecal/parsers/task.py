@@ -9,8 +9,9 @@ from aiida.parsers import Parser
 
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.data.model import ModelData
-from aiida_phasecal.parsers.retrieved import is_file, read_start
+from aiida_phasecal.parsers.retrieved import is_file, last_words, read_start
 from phasecal.bounded import JSON_BYTES, one_line, printable, read_json
+from phasecal.engines.faults import line_about_full_disk
 from phasecal.errors import ERRORS_BY_KIND, DataError
 from phasecal.potentials.base import Model, load_model
 
@@ -21,7 +22,10 @@ class TaskParser(Parser):
     def parse(self, **kwargs):
         """Parse retrieved files."""
         if not is_file(self.retrieved, TaskCalculation.RESULT_FILE):
-            return self.exit_codes.ERROR_RESULT_MISSING.format(message=self.last_words())
+            full = line_about_full_disk(last_words(self.node, self.retrieved))
+            if full is not None:
+                return self.exit_codes.ERROR_DISK_FULL.format(message=one_line(full))
+            return self.exit_codes.ERROR_RESULT_MISSING.format(message=self.last_line())
         try:
             content = read_start(self.retrieved, TaskCalculation.RESULT_FILE, JSON_BYTES)
             result = read_json(content, name=TaskCalculation.RESULT_FILE)
@@ -44,7 +48,7 @@ class TaskParser(Parser):
             return self.exit_codes.ERROR_RESULT_MISSING.format(message=message)
         return self.exit_codes[f"ERROR_{kind.upper()}"].format(message=message)
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """The last line the task printed, for the report of a crash."""
         name = self.node.get_option("output_filename")
         if not is_file(self.retrieved, name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import calcfunction
 
+from aiida_phasecal.data.model import ModelData
 from phasecal.freeenergy import coexistence
 from phasecal.freeenergy.transition import transition_properties
 from phasecal.observables.bulk import analyse_bulk
@@ -45,6 +46,14 @@ def analyse_coexistence(wanted, **nodes):
             "model_hash": facts["model_hash"],
         }
     )
+
+
+@calcfunction
+def halfway_model(before, current):
+    """The model halfway between two versions of one, of the round of the second."""
+    start, end = before.get_model(), current.get_model()
+    middle = start.with_theta((start.theta + end.theta) / 2)
+    return ModelData.from_model(middle, round_index=current.round_index)
 
 
 @calcfunction

@@ -9,6 +9,7 @@ from aiida_phasecal.advice import advice, parts_of, passed_on
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
+from aiida_phasecal.workchains.analysis import halfway_model
 from aiida_phasecal.workchains.common import (
     add_bulk_code_input,
     add_lammps_input,
@@ -25,6 +26,9 @@ from phasecal.calibration.targets import reachable_temperature, step_parameters,
 from phasecal.campaign.tasks import bulk_task, derive_seed, state_label
 
 ROOM_TEMPERATURE_K = 300.0
+NO_OVERLAP = TaskCalculation.exit_codes.ERROR_OVERLAP.status
+MAX_HALVINGS = 3
+"""How often in a row a step is halved because the model at its end overlaps too little."""
 PHASE_LOST = SampleWorkChain.exit_codes.ERROR_PHASE_LOST.status
 
 
@@ -118,6 +122,7 @@ class CalibrateWorkChain(WorkChain):
         self.ctx.round = 0
         self.ctx.anchored_again = 0
         self.ctx.converged = False
+        self.ctx.halvings = 0
         self.ctx.superheating = self.ctx.settings["max_superheating"]
         self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
 
@@ -250,7 +255,10 @@ class CalibrateWorkChain(WorkChain):
     def inspect_update(self):
         """Decide: done, measure again near the target, or go on with the next model."""
         if not self.ctx.step_job.is_finished_ok:
+            if self.ctx.step_job.exit_status == NO_OVERLAP and self.step_back():
+                return None
             return self.exit_codes.ERROR_UPDATE_FAILED.format(message=failure(self.ctx.step_job))
+        self.ctx.halvings = 0
         result = self.ctx.step_job.outputs.result
         estimates = ", ".join(f"{t['temperature_k']:.1f} ± {t['sigma_k']:.1f} K" for t in result["targets"])
         self.report(f"round {self.ctx.round}: {estimates}{', converged' if result['converged'] else ''}")
@@ -263,6 +271,22 @@ class CalibrateWorkChain(WorkChain):
             self.ctx.converged = False
             self.ctx.models.append(self.ctx.step_job.outputs.model)
         return None
+
+    def step_back(self) -> bool:
+        """Replace the current model, which overlaps too little with others, by one halfway to the model before it.
+
+        The trust region is an estimate from the frames of the model before; those of the current one can prove it
+        wrong. A model that carries an anchor is compared with no older one, so that nothing halfway would help.
+        """
+        current = self.ctx.models[-1]
+        is_anchored = any(anchor["model_hash"] == current.model_hash for anchor in self.ctx.anchors)
+        if len(self.ctx.models) < 2 or is_anchored or self.ctx.halvings >= MAX_HALVINGS:
+            return False
+        self.ctx.halvings += 1
+        self.ctx.models[-1] = halfway_model(self.ctx.models[-2], current)
+        self.ctx.samples = [node for node in self.ctx.samples if node.facts["model_hash"] != current.model_hash]
+        self.report(f"{failure(self.ctx.step_job)}; going on from a model halfway back")
+        return True
 
     def reach_further(self, result: orm.Dict) -> bool:
         """Move the rounds on when they work short of the targets and the current model allows more.

@@ -8,7 +8,7 @@ from aiida.engine import ToContext, WorkChain, while_
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.workchains.analysis import analyse_coexistence
-from aiida_phasecal.workchains.common import add_lammps_input, add_options_input, failure, md_inputs
+from aiida_phasecal.workchains.common import add_lammps_input, add_options_input, failure, md_inputs, task_as_run
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from phasecal.campaign.tasks import coexistence_tasks
 
@@ -81,7 +81,7 @@ class CoexistenceWorkChain(WorkChain):
             if not run.is_finished_ok:
                 return self.exit_codes.ERROR_MD_FAILED.format(message=failure(run))
         replicas = self.ctx.usable + [
-            {"sample": run.outputs.sample, "thermo": run.outputs.thermo, "task": run.inputs.task} for run in runs
+            {"sample": run.outputs.sample, "thermo": run.outputs.thermo, "task": task_as_run(run)} for run in runs
         ]
         nodes = {f"{name}_{i}": node for i, replica in enumerate(replicas) for name, node in replica.items()}
         anchor = analyse_coexistence(wanted=orm.Int(len(runs)), **nodes)

@@ -117,6 +117,11 @@ def md_inputs(chain, task: dict) -> dict:
     return inputs
 
 
+def task_as_run(run: orm.WorkChainNode) -> orm.Dict:
+    """The task that an MD work chain ran in the end; in records without that output it is the task it was given."""
+    return getattr(run.outputs, "task", run.inputs.task)
+
+
 def failure(node: orm.ProcessNode) -> str:
     """One sentence about why a child process failed."""
     return f"{node.process_label}<{node.pk}>: {parts_of(node.exit_message).what or node.process_state.value}"

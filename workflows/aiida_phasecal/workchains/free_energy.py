@@ -7,7 +7,7 @@ from aiida.engine import ToContext, WorkChain, calcfunction
 
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.analysis import analyse_bulk_run, thermo_of
-from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs
+from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs, task_as_run
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from phasecal.campaign.free_energy_tasks import cell_task, sweep_tasks, switching_tasks
 from phasecal.freeenergy.absolute import cell_and_springs, free_energy_result
@@ -102,7 +102,7 @@ class FreeEnergyWorkChain(WorkChain):
         """Check the phase and fix the cell."""
         if not self.ctx.bulk.is_finished_ok:
             return self.exit_codes.ERROR_MD_FAILED.format(message=failure(self.ctx.bulk))
-        nodes = (self.ctx.bulk.outputs.sample, self.ctx.bulk.outputs.thermo, self.ctx.bulk.inputs.task)
+        nodes = (self.ctx.bulk.outputs.sample, self.ctx.bulk.outputs.thermo, task_as_run(self.ctx.bulk))
         properties = analyse_bulk_run(*nodes)
         self.out("properties", properties)
         if not properties["accepted"]:
@@ -130,7 +130,7 @@ class FreeEnergyWorkChain(WorkChain):
             nodes |= {
                 f"sample_{name}": run.outputs.sample,
                 f"thermo_{name}": run.outputs.thermo,
-                f"task_{name}": run.inputs.task,
+                f"task_{name}": task_as_run(run),
             }
         result = analyse_free_energy(self.inputs.model, self.inputs.campaign, self.ctx.cell, **nodes)
         self.out("free_energy", result)

@@ -10,10 +10,18 @@ from aiida_phasecal.advice import advice, parts_of, passed_on
 from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.workchains.common import add_options_input, options_for
+from phasecal.engines import lammps
 
-# Codes of AiiDA's schedulers: out of memory, out of walltime, node failure.
-OUT_OF_WALLTIME, NODE_FAILURE = 120, 140
 CODES = LammpsMdCalculation.exit_codes
+OUT_OF_MEMORY, OUT_OF_WALLTIME, NODE_FAILURE = 110, 120, 140
+"""Codes of AiiDA's schedulers, which a job keeps when it left nothing to parse or finished all the same."""
+LOST = (
+    *(CODES.ERROR_INTERRUPTED.status, CODES.ERROR_INTERRUPTED_EARLY.status, CODES.ERROR_LOG_MISSING.status),
+    *(OUT_OF_MEMORY, OUT_OF_WALLTIME, NODE_FAILURE),
+)
+"""What a run goes on after: its job was ended from outside, whether or not a scheduler says so."""
+MAX_ITERATIONS = 1000
+"""Jobs of a run. Those that get further are as many as walltime and length of the run make them; others are counted."""
 
 
 def declare_restart_codes(spec) -> None:
@@ -41,17 +49,34 @@ def declare_restart_codes(spec) -> None:
         message=advice(
             "The run was restarted as often as is allowed and is still not finished.",
             look="`verdi process report PK`: why each job ended.",
-            next_step="if each job ran out of walltime: a smaller cell, or shorter runs in the protocol.",
+            next_step="more walltime for each job, a smaller cell, or shorter runs in the protocol.",
+        ),
+    )
+    spec.exit_code(
+        403,
+        "ERROR_NO_PROGRESS",
+        message=advice(
+            "{lost} jobs in a row got no further: {message}",
+            look="`verdi process report PK`: why each job ended, and what the last one printed.",
+            next_step="walltime must hold the stages before production and `restart_every` steps of it, memory the "
+            "whole cell, and the code must start (`verdi code test`); then `phasecal resume` the campaign.",
         ),
     )
     spec.exit_code(402, "ERROR_UNHANDLED_FAILURE", message=passed_on("A job failed in a way that no restart mends."))
 
 
 class LammpsMdWorkChain(BaseRestartWorkChain):
-    """Run :class:`LammpsMdCalculation` until it is finished."""
+    """Run :class:`LammpsMdCalculation` until it is finished.
+
+    A job that was ended from outside is followed by one that goes on from its newest restart file, as long as jobs get
+    further. A run that blew up is run once more with half the time step. Anything else, a full disk among it, is left
+    to somebody who can mend it.
+    """
 
     _process_class = LammpsMdCalculation
     KIND = "md"
+    MAX_LOST = 3
+    """Jobs in a row that get no further, before the run is given up."""
 
     @classmethod
     def define(cls, spec) -> None:
@@ -60,7 +85,14 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
         unused = ("metadata", "parent_folder", "files", "filenames", "settings")
         spec.expose_inputs(cls._process_class, exclude=unused)
         add_options_input(spec)
+        spec.inputs["max_iterations"].default = lambda: orm.Int(MAX_ITERATIONS)
         spec.expose_outputs(cls._process_class)
+        spec.output(
+            "task",
+            valid_type=orm.Dict,
+            required=False,
+            help="The task as it was run: after a blow-up with half the time step.",
+        )
         declare_restart_codes(spec)
         spec.outline(
             cls.setup,
@@ -73,40 +105,65 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(self._process_class))
         self.ctx.inputs.metadata = {"options": options_for(self.inputs.options.get_dict(), self.KIND)}
-        self.ctx.reseeded = False
+        self.ctx.has_half_step = False
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Let the next job start from the beginning."""
+        self.ctx.inputs.pop("parent_folder", None)
+        self.ctx.restart_step = 0
+        self.ctx.lost = 0
 
     @process_handler(priority=500, exit_codes=[CODES.ERROR_BLOWN_UP])
     def handle_blown_up(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
-        """Atoms were lost or numbers became NaN: try once with another seed, then give up."""
-        if self.ctx.reseeded:
+        """Atoms were lost or numbers became NaN: once more with half the time step, then give up."""
+        if self.ctx.has_half_step:
             return ProcessHandlerReport(True, CODES.ERROR_BLOWN_UP.format(message=parts_of(node.exit_message).what))
-        task = self.ctx.inputs.task.get_dict()
-        task["seed"] = task["seed"] % 899_999_998 + 1
-        self.ctx.inputs.task = orm.Dict(task)
-        self.ctx.inputs.pop("parent_folder", None)
-        self.ctx.reseeded = True
-        return self.handled(node, "restarted from the beginning with another seed")
+        self.ctx.inputs.task = orm.Dict(lammps.with_half_step(self.ctx.inputs.task.get_dict()))
+        self.ctx.has_half_step = True
+        self.begin_again()
+        return self.handled(node, "run again with half the time step")
 
-    @process_handler(priority=400, exit_codes=[CODES.ERROR_INTERRUPTED])
-    def handle_interrupted(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
-        """The run ended in production (walltime, lost job): continue from its newest restart file."""
-        self.ctx.inputs.parent_folder = node.outputs.remote_folder
-        return self.handled(node, "continued from its last restart file")
-
-    @process_handler(priority=300)
+    @process_handler(priority=400)
     def handle_lost(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
-        """The run was lost before production (no usable output): start it again from the beginning."""
-        lost = (CODES.ERROR_INTERRUPTED_EARLY.status, CODES.ERROR_LOG_MISSING.status, OUT_OF_WALLTIME, NODE_FAILURE)
-        if node.exit_status not in lost:
+        """A job was ended from outside: go on from the newest restart file there is, unless jobs get no further."""
+        if node.exit_status not in LOST:
             return None
-        self.ctx.inputs.pop("parent_folder", None)
-        return self.handled(node, "restarted from the beginning")
+        step = node.outputs.results.get("restart_step", 0) if "results" in node.outputs else 0
+        if step > self.ctx.restart_step:
+            self.ctx.inputs.parent_folder = node.outputs.remote_folder
+            self.ctx.restart_step, self.ctx.lost = step, 0
+            return self.handled(node, f"continued from step {step}")
+        return self.count_lost(node)
+
+    @process_handler(priority=300, exit_codes=[CODES.ERROR_RESTART_UNREADABLE])
+    def handle_bad_restart(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
+        """A job was killed while it wrote its newest restart file: start from the beginning."""
+        lost = self.ctx.lost
+        self.begin_again()
+        self.ctx.lost = lost
+        return self.count_lost(node)
+
+    def count_lost(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
+        """Go on from where the last job did, or give up after too many in a row that got no further."""
+        self.ctx.lost += 1
+        if self.ctx.lost >= self.MAX_LOST:
+            message = f"[{node.exit_status}] {parts_of(node.exit_message).what}"
+            code = self.exit_codes.ERROR_NO_PROGRESS.format(lost=self.ctx.lost, message=message)
+            return ProcessHandlerReport(True, code)
+        step = self.ctx.restart_step
+        return self.handled(node, f"continued from step {step}" if step else "restarted from the beginning")
 
     def handled(self, node: orm.CalcJobNode, action: str) -> ProcessHandlerReport:
         """Report what was done about a failed run."""
         what = parts_of(node.exit_message).what
         self.report(f"{node.process_label}<{node.pk}> failed [{node.exit_status}] {what} Action: {action}.")
         return ProcessHandlerReport(True)
+
+    def results(self) -> None:
+        """Attach the outputs, and the task as it was run."""
+        super().results()
+        self.out("task", self.ctx.children[self.ctx.iteration - 1].inputs.task)
 
 
 class JaxMdWorkChain(LammpsMdWorkChain):

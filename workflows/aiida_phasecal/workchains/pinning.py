@@ -7,7 +7,7 @@ from aiida.engine import ToContext, WorkChain, calcfunction, while_
 
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.analysis import thermo_of
-from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs
+from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs, task_as_run
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from phasecal.campaign.pinning_tasks import block_of, check_phases, pinned_tasks, reference_task
 from phasecal.errors import DataError, InputError
@@ -19,7 +19,7 @@ def run_nodes(name: str, run: orm.WorkChainNode) -> dict[str, orm.Node]:
     return {
         f"sample_{name}": run.outputs.sample,
         f"thermo_{name}": run.outputs.thermo,
-        f"task_{name}": run.inputs.task,
+        f"task_{name}": task_as_run(run),
     }
 
 

@@ -9,7 +9,7 @@ from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains.analysis import analyse_bulk_run
-from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs, samples_with_jaxmd
+from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs, samples_with_jaxmd, task_as_run
 from aiida_phasecal.workchains.md import JaxMdWorkChain, LammpsMdWorkChain
 
 
@@ -49,7 +49,7 @@ class SampleWorkChain(WorkChain):
         if not self.ctx.md.is_finished_ok:
             return self.exit_codes.ERROR_MD_FAILED.format(message=failure(self.ctx.md))
         outputs = self.ctx.md.outputs
-        properties = analyse_bulk_run(outputs.sample, outputs.thermo, self.inputs.task)
+        properties = analyse_bulk_run(outputs.sample, outputs.thermo, task_as_run(self.ctx.md))
         self.out("properties", properties)
         if not properties["accepted"]:
             return self.exit_codes.ERROR_PHASE_LOST.format(
