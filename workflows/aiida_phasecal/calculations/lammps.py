@@ -36,6 +36,16 @@ class LammpsMdCalculation(LammpsRawCalculation):
         spec.input("model", valid_type=ModelData, help="The potential that drives the run.")
         drop_unused_codes(spec)
         declare_md(spec, "LAMMPS", lammps.LOG_FILE)
+        spec.exit_code(
+            510,
+            "ERROR_PHASE_LOST",
+            message=advice(
+                "The phase was lost, and the run stopped: {message}",
+                look=f"`verdi calcjob outputcat PK {lammps.LOG_FILE}`.",
+                next_step="a phase cannot be sampled where it does not live: check guess and target of the boundary, "
+                "use a larger cell, or lower `calibration.max_superheating`.",
+            ),
+        )
         spec.inputs["metadata"]["options"]["parser_name"].default = "phasecal.lammps"
         spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
         spec.inputs["metadata"]["options"]["withmpi"].default = False

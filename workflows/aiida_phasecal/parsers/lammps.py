@@ -11,11 +11,12 @@ from aiida.parsers import Parser
 
 from aiida_phasecal.advice import parts_of
 from aiida_phasecal.data.sample import SampleData
-from aiida_phasecal.parsers.retrieved import is_file, last_words
+from aiida_phasecal.parsers.retrieved import is_file, last_words, read_end
 from phasecal.bounded import one_line
 from phasecal.engines import jaxmd, lammps
 from phasecal.engines.faults import is_bad_restart, is_blown_up, line_about_full_disk
 from phasecal.engines.lammps.output import missing
+from phasecal.engines.lammps.watch import TAIL_BYTES, judge_log
 from phasecal.errors import PhasecalError
 
 
@@ -67,6 +68,8 @@ class LammpsMdParser(Parser):
         if output.error is not None:
             return self.failure(output.error)
         if not output.finished:
+            if (code := self.stopped()) is not None:
+                return code
             code = self.exit_codes.ERROR_INTERRUPTED if output.restart_step else self.exit_codes.ERROR_INTERRUPTED_EARLY
             return code.format(done=output.steps_done, why=self.why_interrupted())
         if (absent := missing(output, self.node.inputs.task.get_dict())) is not None:
@@ -78,6 +81,15 @@ class LammpsMdParser(Parser):
         if output.sample is not None:
             self.out("sample", SampleData.from_sample(output.sample))
         return None
+
+    def stopped(self):
+        """The exit code of a run that was, or may as well be, stopped on the way; None of one that can be continued."""
+        end = read_end(self.retrieved, lammps.LOG_FILE, TAIL_BYTES)
+        verdict = judge_log(end, self.node.inputs.task.get_dict())
+        if verdict is None:
+            return None
+        code = self.exit_codes.ERROR_BLOWN_UP if verdict.is_blown_up else self.exit_codes.ERROR_PHASE_LOST
+        return code.format(message=verdict.reason)
 
     def failure(self, error: str):
         """The exit code of an error of the engine."""
@@ -100,3 +112,7 @@ class JaxMdParser(LammpsMdParser):
 
     ENGINE = jaxmd
     FRAMES = jaxmd.PART_GLOB
+
+    def stopped(self):
+        """None: the engine ends with an error itself when a number is not finite."""
+        return None

@@ -8,7 +8,7 @@ from aiida.engine import ToContext, WorkChain, calcfunction
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.analysis import analyse_bulk_run, thermo_of
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs, task_as_run
-from aiida_phasecal.workchains.md import LammpsMdWorkChain
+from aiida_phasecal.workchains.md import RUN_LOST_ITS_PHASE, LammpsMdWorkChain
 from phasecal.campaign.free_energy_tasks import cell_task, sweep_tasks, switching_tasks
 from phasecal.freeenergy.absolute import cell_and_springs, free_energy_result
 from phasecal.units import KB
@@ -100,6 +100,8 @@ class FreeEnergyWorkChain(WorkChain):
 
     def inspect_cell(self):
         """Check the phase and fix the cell."""
+        if self.ctx.bulk.exit_status == RUN_LOST_ITS_PHASE:
+            return self.lost([failure(self.ctx.bulk)])
         if not self.ctx.bulk.is_finished_ok:
             return self.exit_codes.ERROR_MD_FAILED.format(message=failure(self.ctx.bulk))
         nodes = (self.ctx.bulk.outputs.sample, self.ctx.bulk.outputs.thermo, task_as_run(self.ctx.bulk))

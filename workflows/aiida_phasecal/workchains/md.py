@@ -9,6 +9,7 @@ from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_han
 from aiida_phasecal.advice import advice, parts_of, passed_on
 from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
+from aiida_phasecal.monitor import monitors
 from aiida_phasecal.workchains.common import add_options_input, options_for
 from phasecal.engines import lammps
 
@@ -20,6 +21,7 @@ LOST = (
     *(OUT_OF_MEMORY, OUT_OF_WALLTIME, NODE_FAILURE),
 )
 """What a run goes on after: its job was ended from outside, whether or not a scheduler says so."""
+RUN_LOST_ITS_PHASE = CODES.ERROR_PHASE_LOST.status
 MAX_ITERATIONS = 1000
 """Jobs of a run. Those that get further are as many as walltime and length of the run make them; others are counted."""
 
@@ -75,6 +77,8 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
 
     _process_class = LammpsMdCalculation
     KIND = "md"
+    IS_WATCHED = True
+    """A monitor looks at the jobs while they run."""
     MAX_LOST = 3
     """Jobs in a row that get no further, before the run is given up."""
 
@@ -105,6 +109,8 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(self._process_class))
         self.ctx.inputs.metadata = {"options": options_for(self.inputs.options.get_dict(), self.KIND)}
+        if self.IS_WATCHED:
+            self.ctx.inputs.setdefault("monitors", monitors())
         self.ctx.has_half_step = False
         self.begin_again()
 
@@ -123,6 +129,11 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
         self.ctx.has_half_step = True
         self.begin_again()
         return self.handled(node, "run again with half the time step")
+
+    @process_handler(priority=450, exit_codes=[CODES.ERROR_PHASE_LOST])
+    def handle_lost_phase(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
+        """The phase melted or froze: the same again would do the same; the caller looks for a better temperature."""
+        return ProcessHandlerReport(True, CODES.ERROR_PHASE_LOST.format(message=parts_of(node.exit_message).what))
 
     @process_handler(priority=400)
     def handle_lost(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
@@ -171,3 +182,4 @@ class JaxMdWorkChain(LammpsMdWorkChain):
 
     _process_class = JaxMdCalculation
     KIND = "jax-md"
+    IS_WATCHED = False  # the engine stops by itself when a number is not finite

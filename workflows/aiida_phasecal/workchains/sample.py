@@ -10,7 +10,7 @@ from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains.analysis import analyse_bulk_run
 from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs, samples_with_jaxmd, task_as_run
-from aiida_phasecal.workchains.md import JaxMdWorkChain, LammpsMdWorkChain
+from aiida_phasecal.workchains.md import RUN_LOST_ITS_PHASE, JaxMdWorkChain, LammpsMdWorkChain
 
 
 class SampleWorkChain(WorkChain):
@@ -46,6 +46,9 @@ class SampleWorkChain(WorkChain):
 
     def inspect_md(self):
         """Check the phase of every frame and the averages."""
+        if self.ctx.md.exit_status == RUN_LOST_ITS_PHASE:
+            phase = self.inputs.task["phase"]
+            return self.exit_codes.ERROR_PHASE_LOST.format(phase=phase, message=failure(self.ctx.md))
         if not self.ctx.md.is_finished_ok:
             return self.exit_codes.ERROR_MD_FAILED.format(message=failure(self.ctx.md))
         outputs = self.ctx.md.outputs
