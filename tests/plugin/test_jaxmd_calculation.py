@@ -88,6 +88,11 @@ def test_a_real_run_gives_series_and_frames(inputs):
     ("log", "status"),
     [
         ("phasecal stage: start\nphasecal stage: equilibrate\n", CODES.ERROR_INTERRUPTED_EARLY.status),
+        # a checkpoint of any stage is enough to continue from
+        (
+            "phasecal stage: start\nphasecal stage: equilibrate\nstep 10 of 20: 300.0 K, 12.0 A^3/atom, wall 1.00 s\n",
+            CODES.ERROR_INTERRUPTED.status,
+        ),
         ("phasecal stage: start\nERROR: Non-numeric energy\n", CODES.ERROR_BLOWN_UP.status),
         ("phasecal stage: start\nERROR: out of luck\n", CODES.ERROR_ENGINE.status),
         (None, CODES.ERROR_LOG_MISSING.status),

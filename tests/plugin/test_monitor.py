@@ -20,6 +20,7 @@ from aiida_phasecal.workchains.md import LammpsMdWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
 
 from phasecal.engines import lammps
+from phasecal.engines.lammps.watch import TAIL_BYTES
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "lammps"
 CODES = LammpsMdCalculation.exit_codes
@@ -86,7 +87,7 @@ def test_the_parser_has_the_last_word(look):
     verdict, commands, _ = look((0, MELTED, ""))
     assert verdict.action is monitor.CalcJobMonitorResult().action
     assert (verdict.override_exit_code, verdict.parse) == (False, True)
-    assert commands == ["tail -c 200000 '/somewhere/with a space/log.lammps'"]
+    assert commands == [f"tail -c {TAIL_BYTES} '/somewhere/with a space/log.lammps'"]
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.QUEUED, None])

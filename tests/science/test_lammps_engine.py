@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from phasecal.engines import lammps
+from phasecal.engines.lammps.progress import total_steps
 from phasecal.engines.lammps.task import sub_seeds
 from phasecal.errors import DataError, EngineError, InputError
 from phasecal.observables.order import scaled_positions
@@ -56,6 +57,19 @@ def test_all_errors_of_a_task_are_reported_at_once(md):
 @pytest.mark.parametrize(("mass", "expected"), [(63.546, 2.8), (47.867, 2.4), (26.98, 1.8), (1.008, 0.4), (238.0, 3.0)])
 def test_the_time_step_follows_the_root_of_the_lightest_mass(mass, expected):
     assert lammps.timestep_fs({"X": mass, "Heavy": 300.0}) == pytest.approx(expected)
+
+
+def test_half_the_time_step_is_the_same_run_in_time(md):
+    for task in (md.bulk_task(), md.coexistence_task(), md.pinning_task()):
+        halved = lammps.with_half_step(task)
+        before, after = (lammps.validate_task(one) for one in (task, halved))
+        assert after.timestep_fs == before.timestep_fs / 2
+        assert total_steps(halved) == 2 * total_steps(task)
+        for name in ("thermo_every", "sample_every", "restart_every"):
+            assert getattr(after, name) == 2 * getattr(before, name)
+        assert {key: halved[key] for key in ("seed", "temperature_k", "structure")}.items() <= task.items()
+    with pytest.raises(InputError, match="production_steps"):
+        lammps.with_half_step(md.bulk_task(production_steps=10**10))
 
 
 # --- inputs

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from phasecal.engines.lammps.progress import STAGE
 from phasecal.units import KB
 
-TAIL_BYTES = 200_000
-"""Of a log: the newest 800 lines of a run or more."""
+TAIL_BYTES = 500_000
+"""Of a log: the newest 2000 lines of a run, which is all of a bulk run of any protocol."""
 TOO_HOT = 10.0
 """Times the highest temperature that a task names. A crystal starts at twice its own, and no stage is hotter."""
 LOST_KT = 0.5

@@ -54,12 +54,16 @@ SCHEDULER_MESSAGES = {
 
 
 class BandedProcessSpec(CalcJobProcessSpec):
-    """Exit codes below 400 mean unusable output: a cached copy of such a job is never reused."""
+    """Exit codes below 500 mean that there is no result: a cached copy of such a job is never reused.
+
+    Interrupted jobs (4xx) are among them: the next job of a run that begins again has the same inputs, and would
+    otherwise be a copy of the one that failed.
+    """
 
     def exit_code(self, status: int, label: str, message: str, invalidates_cache: bool = False) -> None:
-        """Declare an exit code; 2xx and 3xx always invalidate the cache."""
+        """Declare an exit code; 2xx to 4xx always invalidate the cache."""
         message = SCHEDULER_MESSAGES.get(status, message)
-        super().exit_code(status, label, message, invalidates_cache=invalidates_cache or 200 <= status < 400)
+        super().exit_code(status, label, message, invalidates_cache=invalidates_cache or 200 <= status < 500)
 
 
 def slot_prepend_text(slots: int, folder: str) -> str:

@@ -116,7 +116,6 @@ def declare_md(spec, engine: str, log: str) -> None:
 def declare_md_codes(spec, engine: str, log: str) -> None:
     """Declare the exit codes of every engine; they differ in its name and that of its log."""
     read_log = f"`verdi calcjob outputcat PK {log}`."
-    restarted = "nothing: the run goes on by itself, until three jobs in a row get no further."
     spec.exit_code(
         302,
         "ERROR_LOG_MISSING",
@@ -160,6 +159,12 @@ def declare_md_codes(spec, engine: str, log: str) -> None:
             "state: check temperature, pressure, lattice parameter and the range in which the potential was fitted.",
         ),
     )
+    declare_interruptions(spec, read_log)
+
+
+def declare_interruptions(spec, read_log: str) -> None:
+    """Declare the exit codes of runs that were ended from outside and can be continued or begun again."""
+    restarted = "nothing: the run goes on by itself, until three jobs in a row get no further."
     spec.exit_code(
         400,
         "ERROR_INTERRUPTED",

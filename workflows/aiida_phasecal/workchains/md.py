@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiida import orm
 from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
+from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, process_handler, while_
 
 from aiida_phasecal.advice import advice, parts_of, passed_on
 from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
@@ -67,6 +67,11 @@ def declare_restart_codes(spec) -> None:
     spec.exit_code(402, "ERROR_UNHANDLED_FAILURE", message=passed_on("A job failed in a way that no restart mends."))
 
 
+def code_of(job: orm.CalcJobNode) -> ExitCode:
+    """The exit code of a job, for the chain that gives up because of it."""
+    return ExitCode(job.exit_status, job.exit_message)
+
+
 class LammpsMdWorkChain(BaseRestartWorkChain):
     """Run :class:`LammpsMdCalculation` until it is finished.
 
@@ -124,7 +129,7 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
     def handle_blown_up(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
         """Atoms were lost or numbers became NaN: once more with half the time step, then give up."""
         if self.ctx.has_half_step:
-            return ProcessHandlerReport(True, CODES.ERROR_BLOWN_UP.format(message=parts_of(node.exit_message).what))
+            return ProcessHandlerReport(True, code_of(node))
         self.ctx.inputs.task = orm.Dict(lammps.with_half_step(self.ctx.inputs.task.get_dict()))
         self.ctx.has_half_step = True
         self.begin_again()
@@ -133,7 +138,7 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
     @process_handler(priority=450, exit_codes=[CODES.ERROR_PHASE_LOST])
     def handle_lost_phase(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
         """The phase melted or froze: the same again would do the same; the caller looks for a better temperature."""
-        return ProcessHandlerReport(True, CODES.ERROR_PHASE_LOST.format(message=parts_of(node.exit_message).what))
+        return ProcessHandlerReport(True, code_of(node))
 
     @process_handler(priority=400)
     def handle_lost(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
