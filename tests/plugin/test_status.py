@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiida import orm
+from aiida.manage import get_manager
 from aiida_phasecal import jobs as active_jobs
 from aiida_phasecal import status
 from aiida_phasecal.calculations.base import busy_slots
@@ -45,9 +46,7 @@ def daemon(monkeypatch):
     """Return a function that says whether the daemon runs."""
 
     def say(running: bool) -> None:
-        monkeypatch.setattr(
-            "aiida.engine.daemon.client.get_daemon_client", type("Client", (), {"is_daemon_running": running})
-        )
+        monkeypatch.setattr(status, "is_daemon_running", lambda: running)
 
     return say
 
@@ -74,7 +73,8 @@ def test_pauses_and_a_stopped_daemon_are_stuck(daemon):
     assert "failed five times" in stuck["why"]
     daemon(False)
     (stuck,) = status.find_stuck([JOB], {9})
-    assert (stuck["process"], stuck["remedy"]) == ("the daemon", "`verdi daemon start`")
+    assert stuck["process"] == "the daemon"
+    assert stuck["remedy"] == f"`phasecal init -p {get_manager().get_profile().name}`"
 
 
 def test_the_tasks_of_the_broker_are_only_read(monkeypatch, tmp_path):

@@ -10,14 +10,14 @@ from pathlib import Path
 from aiida import orm
 from aiida.manage import get_config, get_manager
 
+from aiida_phasecal.daemon import is_daemon_running, start_command
 from aiida_phasecal.failures import RESTARTED, advice_of
 from aiida_phasecal.record import anchors_of, rounds_of, summarise, wall_s
 from aiida_phasecal.tree import Process, process_tree
 
 LOST_AFTER_S = 60.0
 """A process without a task in the queue is lost; younger ones may be on their way there."""
-START_DAEMON = "`verdi daemon start`"
-REPAIR = "`verdi daemon stop`, `verdi process repair`, `verdi daemon start`"
+REPAIR = "`verdi daemon stop`, `verdi process repair`, `phasecal init`"
 REVIVE = "`verdi devel rabbitmq tasks revive -f {}` (works with the ZeroMQ broker too)"
 ROUTINE = ("|run_process", "|results", "|on_terminated")
 """Steps of AiiDA's restart work chains whose reports say only that a job started or ended."""
@@ -107,10 +107,10 @@ def queued_processes() -> set[int] | None:
 
 def find_stuck(processes: Iterable[Process], queued: set[int] | None) -> list[dict]:
     """Active processes that will not go on by themselves: why, and the remedy."""
-    from aiida.engine.daemon.client import get_daemon_client  # takes a second to load
-
-    if not get_daemon_client().is_daemon_running:
-        return [{"pk": None, "process": "the daemon", "why": "is not running: nothing goes on", "remedy": START_DAEMON}]
+    if not is_daemon_running():
+        return [
+            {"pk": None, "process": "the daemon", "why": "is not running: nothing goes on", "remedy": start_command()}
+        ]
     processes = [process for process in processes if not process.is_terminated]
     stuck: list[dict] = []
     for process in processes:

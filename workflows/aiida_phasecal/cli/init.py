@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from aiida_phasecal.cli.common import echo_json, json_option, load_profile
+from aiida_phasecal.daemon import end_orphans, is_daemon_running
 from phasecal.errors import InputError
 
 PROFILE = "phasecal"
@@ -142,9 +143,8 @@ def own_programs(path: str) -> str:
 
 def start_daemon(profile: str) -> bool:
     """Start the daemon of the loaded profile; return False when it runs already."""
-    from aiida.engine.daemon.client import get_daemon_client
-
-    if get_daemon_client().is_daemon_running:
+    if is_daemon_running():
         return False
+    end_orphans(profile)
     run_verdi("-p", profile, "daemon", "start", str(WORKERS))
     return True

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from aiida_phasecal.cli.common import echo_json, json_option, with_profile
+from aiida_phasecal.daemon import is_daemon_running, start_command
 from phasecal.campaign.context import TASKS
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.protocols import NAMES
@@ -63,12 +64,8 @@ def require_daemon() -> None:
     Raises:
         InputError: The daemon of this profile is not running.
     """
-    from aiida.engine.daemon.client import get_daemon_client
-
-    if not get_daemon_client().is_daemon_running:
-        raise InputError(
-            "the daemon is not running, nothing would be done; start it with `verdi daemon start` (or `phasecal init`)"
-        )
+    if not is_daemon_running():
+        raise InputError(f"the daemon is not running, nothing would be done; start it with {start_command()}")
 
 
 def wait_for(node, as_json: bool) -> None:

@@ -1,0 +1,62 @@
+"""Whether the daemon runs, and what a killed one leaves behind: workers and a broker that go on without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+GRACE_S = 20.0
+"""For a worker to store what it has in hand."""
+
+
+def is_daemon_running() -> bool:
+    """Say whether the daemon of the loaded profile runs: AiiDA's own property only asks whether it left a file."""
+    from aiida.engine.daemon.client import get_daemon_client  # takes a second to load
+
+    pid = get_daemon_client().get_daemon_pid()
+    try:
+        return pid is not None and "start-circus" in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+
+
+def start_command() -> str:
+    """The command that starts the daemon of the loaded profile."""
+    from aiida.manage import get_manager
+
+    return f"`phasecal init -p {get_manager().get_profile().name}`"
+
+
+def end_orphans(profile: str) -> int:
+    """End workers and broker of a profile whose daemon is gone; return how many processes there were.
+
+    Beside those of a new daemon, a second worker would write to the same SQLite database, and the old broker would be
+    used on, though nobody starts it again when it ends (seen with AiiDA 2.9.4). To be called while no daemon runs.
+    """
+    from aiida.manage.configuration import get_config
+
+    orphans = list(_processes_of(profile, Path(get_config().dirpath)))
+    for process in orphans:
+        process.terminate()
+    _, alive = psutil.wait_procs(orphans, timeout=GRACE_S)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive)
+    return len(orphans)
+
+
+def _processes_of(profile: str, folder: Path) -> Iterator[psutil.Process]:
+    """Processes that a daemon of this profile, in this configuration folder, started."""
+    log = str(folder / "daemon" / "log" / f"circus-{profile}.log")
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if log in words:  # circus' statistics
+                yield process
+            elif words[2:5] == ["-p", profile, "daemon"] and words[5:6] in (["worker"], ["broker"]):
+                if process.environ().get("AIIDA_PATH") == str(folder):
+                    yield process
+        except psutil.Error:  # it ended meanwhile, or belongs to somebody else
+            continue
