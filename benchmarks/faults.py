@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import random
 import subprocess
@@ -30,8 +31,10 @@ import psutil
 
 BIN = Path(sys.executable).parent
 AT_A_TIME = 3
-PAUSE_S = (2.0, 10.0)
+PAUSE_S = (3.0, 12.0)
 """Between the end of the reaction to a kill and the next one."""
+LOOK_S = 45
+"""Between two looks at what is stuck or has ended."""
 END_S = 1800
 MELTING_POINT = 0.6171  # docs/results/lennard-jones.md
 SIGMA_OF_IT = 0.0012
@@ -167,41 +170,47 @@ def heal(site: Site, active: list[int], remedies: Counter) -> None:
         remedies[remedy.split("`")[1].rsplit(" -f ")[0]] += 1
 
 
-def ended(site: Site, pks: list[int]) -> dict[int, dict]:
-    """Campaigns that have ended, and how."""
-    found = {entry["pk"]: entry for entry in site.json("query")}
-    return {pk: found[pk] for pk in pks if found.get(pk, {}).get("state") not in (None, "running")}
+def look(site: Site, active: list[int], remedies: Counter) -> list[int]:
+    """Give what is stuck its remedy, resume what failed, and return the campaigns that go on."""
+    heal(site, active, remedies)
+    states = {entry["pk"]: entry["state"] for entry in site.json("query")}
+    going_on = []
+    for pk in active:
+        if states[pk] not in ("finished", "failed"):
+            going_on.append(pk)
+        elif states[pk] == "failed":
+            tell(f"failed: {site.json('show', pk)['message']}")
+            going_on.append(int(site.json("resume", pk)["pk"]))
+            remedies["phasecal resume"] += 1
+    return going_on
 
 
-def run(site: Site, kills: int) -> tuple[list[int], Counter, Counter]:
-    """Kill and react until there were enough kills, then let everything end."""
-    pks: list[int] = []
-    done: Counter = Counter()
+def run(site: Site, kills: int) -> tuple[Counter, Counter]:
+    """Kill and react until there were enough kills, then let everything end; return what was killed, and remedies."""
+    active: list[int] = []
+    killed: Counter = Counter()
     remedies: Counter = Counter()
-    end = None
-    while True:
-        active = [pk for pk in pks if pk not in ended(site, pks)]
-        if done.total() < kills:
-            while len(active) < AT_A_TIME:
-                pks.append(site.launch(1000 + len(pks)))
-                active.append(pks[-1])
-            time.sleep(random.uniform(*PAUSE_S))
-            kind = random.choice(list(FAULTS))
-            if kill(site, kind):
-                done[kind] += 1
-                react(site, kind, remedies)
-        elif not active:
-            return pks, done, remedies
-        else:
-            end = end or time.monotonic() + END_S
-            if time.monotonic() > end:
-                tell(f"gave up waiting for {active}")
-                return pks, done, remedies
-            time.sleep(10)
-        heal(site, active, remedies)
+    n_launched, next_look, end = 0, 0.0, math.inf
+    while active or killed.total() < kills:
+        while len(active) < AT_A_TIME and killed.total() < kills:
+            active.append(site.launch(1000 + n_launched))
+            n_launched += 1
+        time.sleep(random.uniform(*PAUSE_S))
+        kind = random.choice(list(FAULTS))
+        if killed.total() < kills and kill(site, kind):
+            killed[kind] += 1
+            react(site, kind, remedies)
+            end = time.monotonic() + END_S
+        if time.monotonic() > next_look:
+            active = look(site, active, remedies)
+            next_look = time.monotonic() + LOOK_S
+        if time.monotonic() > end:
+            tell(f"gave up waiting for {active}")
+            break
+    return killed, remedies
 
 
-def report(site: Site, pks: list[int], done: Counter, remedies: Counter) -> None:
+def report(site: Site, killed: Counter, remedies: Counter) -> None:
     """Print the tables."""
     counts = json.loads(
         subprocess.run(
@@ -210,7 +219,7 @@ def report(site: Site, pks: list[int], done: Counter, remedies: Counter) -> None
     )
     states: Counter = Counter()
     pulls = []
-    for pk in pks:
+    for pk in sorted(entry["pk"] for entry in site.json("query")):
         shown = site.json("show", pk)
         states[shown["state"] if shown["exit_code"] == 0 else f"{shown['state']} [{shown['exit_code']}]"] += 1
         for entry in shown["boundaries"]:
@@ -220,9 +229,9 @@ def report(site: Site, pks: list[int], done: Counter, remedies: Counter) -> None
     site.run("verdi", "daemon", "stop")
     time.sleep(5)
     orphans = [process.cmdline() for process in site.processes()]
-    print("| killed | times |\n|---|---|\n" + "\n".join(f"| {kind} | {n} |" for kind, n in done.items()))
+    print("| killed | times |\n|---|---|\n" + "\n".join(f"| {kind} | {n} |" for kind, n in killed.items()))
     print(f"remedies: {dict(remedies)}")
-    print(f"campaigns: {dict(states)} of {len(pks)}; record: {counts}; orphans: {orphans}")
+    print(f"campaigns: {dict(states)}; record: {counts}; orphans: {orphans}")
     print(f"(T - T_m) / sigma: {', '.join(f'{pull:.1f}' for pull in pulls)}")
     print(site.run("verdi", "storage", "info"))
 

@@ -21,6 +21,15 @@ from phasecal.errors import InputError
 PROFILE = "phasecal"
 WORKERS = 1  # one writer: two workers can lock each other out of an SQLite database, and jobs run outside them anyway
 POLL_INTERVAL_S = 1.0
+OPTIONS = {
+    # the same inputs, seed included, are the same run: jobs of phasecal are taken from the cache
+    "caching.enabled_for": ["aiida.calculations:phasecal.*"],
+    # a work chain keeps its place in the worker while it waits for its children, which need places of their own
+    "daemon.worker_process_slots": 10_000,
+    # on a busy machine the daemon does not answer within AiiDA's two seconds
+    "daemon.timeout": 60,
+}
+"""Options of AiiDA for a new profile."""
 
 
 @click.command()
@@ -44,7 +53,7 @@ def init(profile: str, file: Path | None, check: bool, as_json: bool) -> None:
         run_verdi("presto", "--use-zeromq", "-n", "--profile-name", profile)
         reset_config()  # the file was changed by another process
         made.append(f"profile {profile}")
-        keep_results(profile)
+        set_options(profile)
         load_profile(profile)
         let_readers_in()
     load_profile(profile)
@@ -69,12 +78,13 @@ def init(profile: str, file: Path | None, check: bool, as_json: bool) -> None:
     click.echo(f"Profile {profile} is ready" + (f" (new: {', '.join(made)})." if made else "; nothing to do."))
 
 
-def keep_results(profile: str) -> None:
-    """Let the jobs of phasecal be taken from the cache: the same inputs, seed included, are the same run."""
+def set_options(profile: str) -> None:
+    """Set the options of a new profile."""
     from aiida.manage.configuration import get_config
 
     config = get_config()
-    config.set_option("caching.enabled_for", ["aiida.calculations:phasecal.*"], scope=profile)
+    for name, value in OPTIONS.items():
+        config.set_option(name, value, scope=profile)
     config.store()
 
 
