@@ -54,6 +54,17 @@ def test_every_kind_of_job_has_its_options(read):
     assert options["jax-md"]["max_wallclock_seconds"] == 24 * 3600
 
 
+def test_frames_are_kept_there_if_asked(read):
+    options = read(GOOD + "stash: /project/phasecal\n").job_options()
+    kept = {kind: job["stash"] for kind, job in options.items() if "stash" in job}
+    assert {kind: stash["source_list"] for kind, stash in kept.items()} == {
+        "md": ["production.dump"],
+        "jax-md": ["production.*.npz"],
+    }
+    assert {stash["target_base"] for stash in kept.values()} == {"/project/phasecal"}
+    assert validate_options(orm.Dict({"jobs": options}), None) is None
+
+
 def test_they_reach_the_jobs_through_the_computer(read, aiida_profile):
     computer = orm.Computer("cluster", "nowhere", "", "core.ssh_async", "core.slurm").store()
     computer.set_property(JOBS_PROPERTY, read(GOOD).job_options())
@@ -78,6 +89,7 @@ def test_unknown_options_are_named(options, named):
         ("hostname: login.example.org", "hostname: $(ls)", "3: hostname: unusable characters; expected a Host entry"),
         ("name: cluster", "name: my cluster", "2: name: unusable characters"),
         ("work_folder: /", "work_folder: ", "4: work_folder: unusable characters; expected an absolute path"),
+        ("queue: long", "stash: project", "6: stash: unusable characters; expected an absolute path"),
         ("{username}", "{USER}", "4: work_folder: braces that are not {username}"),
         ("account: p42", "acount: p42", "7: acount: unknown key; expected account"),
         ("ranks: 4", "rank: 4", "9: jobs.md.rank: unknown key; expected ranks"),

@@ -9,10 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from aiida.common.datastructures import StashMode
 from pydantic import Field, ValidationInfo, field_validator
 
 from phasecal.campaign.fields import Name, Section, fault, quantity
 from phasecal.campaign.load import load_section
+from phasecal.engines import jaxmd, lammps
 
 Duration = Annotated[float, quantity("duration"), Field(ge=60.0, le=30 * 86400.0)]
 """In s; Slurm counts minutes."""
@@ -25,6 +27,9 @@ Memory = Annotated[float, quantity("memory"), Field(ge=1024.0, le=1024.0**4)]
 
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}$")]
 """A name of a host, user, queue or account: it reaches shells and scripts as it is."""
+
+FRAMES = {"md": lammps.DUMP_FILE, "jax-md": jaxmd.PART_GLOB}
+"""What holds the frames of a run, by kind of job."""
 
 
 class Job(Section):
@@ -113,6 +118,12 @@ class ComputerFile(Section):
     )
     queue: Word | None = Field(None, description="the queue (partition) of jobs")
     account: Word | None = Field(None, description="the account of jobs")
+    stash: str | None = Field(
+        None,
+        pattern=r"^/[A-Za-z0-9_./@+-]{1,500}$",
+        description="an absolute path of letters, digits and . _ - + @ where frames of all runs are kept there, such "
+        "as /project/phasecal",
+    )
     poll: Interval = Field(
         15.0, description="the shortest time between two connections and two looks at the queue, such as 15 s"
     )
@@ -137,7 +148,12 @@ class ComputerFile(Section):
     def job_options(self) -> dict[str, dict[str, Any]]:
         """Return the options of every kind of job."""
         kinds = {"md": self.jobs.md, "jax-md": self.jobs.jaxmd, "step": self.jobs.step}
-        return {kind: job.options(self.queue, self.account) for kind, job in kinds.items()}
+        options = {kind: job.options(self.queue, self.account) for kind, job in kinds.items()}
+        if self.stash is not None:
+            for kind, frames in FRAMES.items():
+                keep = {"target_base": self.stash, "source_list": [frames], "stash_mode": StashMode.COPY.value}
+                options[kind]["stash"] = keep
+        return options
 
 
 def load_computer_file(path: str | Path) -> ComputerFile:

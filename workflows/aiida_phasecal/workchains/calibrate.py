@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, if_, while_
+from aiida.engine import ToContext, if_, while_
 
 from aiida_phasecal.advice import advice, parts_of, passed_on
 from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
 from aiida_phasecal.workchains.analysis import halfway_model
+from aiida_phasecal.workchains.campaign import CampaignWorkChain
 from aiida_phasecal.workchains.common import (
     add_bulk_code_input,
     add_lammps_input,
@@ -37,7 +38,7 @@ def anchor_of(boundary: dict) -> dict:
     return {key: boundary[key] for key in ("phases", "pressure_gpa", "temperature_k", "sigma_k", "model_hash")}
 
 
-class CalibrateWorkChain(WorkChain):
+class CalibrateWorkChain(CampaignWorkChain):
     """Change a model as little as possible so that its boundaries pass through the targets, then verify it."""
 
     @classmethod

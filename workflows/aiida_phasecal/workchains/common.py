@@ -22,6 +22,7 @@ JOB_OPTIONS = {
     "account",
     "custom_scheduler_commands",
     "prepend_text",
+    "stash",
     "withmpi",
 }
 
@@ -49,7 +50,7 @@ def add_options_input(spec) -> None:
         default=lambda: orm.Dict({}),
         validator=validate_options,
         help="Options of every job: resources, max_wallclock_seconds (s), max_memory_kb, queue_name, account, "
-        "custom_scheduler_commands, prepend_text, withmpi; `jobs`: what differs for `md`, `jax-md` and `step`.",
+        "custom_scheduler_commands, prepend_text, stash, withmpi; `jobs`: what differs for `md`, `jax-md` and `step`.",
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, calcfunction, while_
+from aiida.engine import ToContext, calcfunction, while_
 
 from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
+from aiida_phasecal.workchains.campaign import CampaignWorkChain
 from aiida_phasecal.workchains.common import (
     add_bulk_code_input,
     add_measurement_inputs,
@@ -64,7 +65,7 @@ def join_lines(model, **measured):
     )
 
 
-class PhaseDiagramWorkChain(WorkChain):
+class PhaseDiagramWorkChain(CampaignWorkChain):
     """Follow every boundary of a campaign over its pressures, from the lowest up.
 
     At an anchor the transition is measured; elsewhere both phases are sampled where the line so far leads to, which

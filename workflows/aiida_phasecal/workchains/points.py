@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, calcfunction
+from aiida.engine import ToContext, calcfunction
 
 from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
+from aiida_phasecal.workchains.campaign import CampaignWorkChain
 from aiida_phasecal.workchains.common import add_bulk_code_input, add_measurement_inputs, failure, handed_down
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from phasecal.calibration.targets import states_of
@@ -27,7 +28,7 @@ def collect_points(model, **transitions):
     return PhaseDiagramData(points=points, model_hash=model.model_hash, elements=model.base.attributes.get("elements"))
 
 
-class BoundaryPointsWorkChain(WorkChain):
+class BoundaryPointsWorkChain(CampaignWorkChain):
     """Measure every boundary of a campaign at every pressure for one model."""
 
     STAGES: tuple[str, ...] = ("locate", "transition")
