@@ -54,6 +54,15 @@ def test_every_kind_of_job_has_its_options(read):
     assert options["jax-md"]["max_wallclock_seconds"] == 24 * 3600
 
 
+def test_packed_jobs_say_so_in_their_scripts(read):
+    file = read(GOOD.replace("ranks: 4", "pack: 4"))
+    assert file.is_packed and not read(GOOD).is_packed
+    assert file.job_options()["md"]["custom_scheduler_commands"] == "#PACK 4"
+    job, allocation = file.job_options()["md"], file.kinds()["md"].allocation("long", None)
+    assert (job["resources"]["num_mpiprocs_per_machine"], job["max_memory_kb"]) == (1, 4 * 1024**2)
+    assert (allocation["resources"]["num_mpiprocs_per_machine"], allocation["max_memory_kb"]) == (4, 16 * 1024**2)
+
+
 def test_frames_are_kept_there_if_asked(read):
     options = read(GOOD + "stash: /project/phasecal\n").job_options()
     kept = {kind: job["stash"] for kind, job in options.items() if "stash" in job}
@@ -89,6 +98,9 @@ def test_unknown_options_are_named(options, named):
         ("hostname: login.example.org", "hostname: $(ls)", "3: hostname: unusable characters; expected a Host entry"),
         ("name: cluster", "name: my cluster", "2: name: unusable characters"),
         ("work_folder: /", "work_folder: ", "4: work_folder: unusable characters; expected an absolute path"),
+        ("ranks: 4", "pack: 4, ranks: 2", "9: jobs.md: pack with ranks or gpus; expected pack for jobs of one rank"),
+        ("cores: 8", "pack: 4", "10: jobs.step: pack with ranks or gpus"),
+        ("ranks: 4", "pack: 0", "9: jobs.md.pack"),
         ("queue: long", "stash: project", "6: stash: unusable characters; expected an absolute path"),
         ("{username}", "{USER}", "4: work_folder: braces that are not {username}"),
         ("account: p42", "acount: p42", "7: acount: unknown key; expected account"),

@@ -49,9 +49,11 @@ def chain(inputs):
 def child(chain, aiida_localhost, tmp_path):
     """Return a function that makes the next run of the chain end with a status, and maybe a restart file."""
 
-    def make(status: int, restart_step: int | None = None) -> orm.CalcJobNode:
+    def make(status: int, restart_step: int | None = None, *, has_folder: bool = True) -> orm.CalcJobNode:
         node = orm.CalcJobNode(computer=aiida_localhost, process_type="aiida.calculations:phasecal.lammps").store()
-        outputs = {"remote_folder": orm.RemoteData(remote_path=str(tmp_path), computer=aiida_localhost)}
+        outputs = {}
+        if has_folder:
+            outputs["remote_folder"] = orm.RemoteData(remote_path=str(tmp_path), computer=aiida_localhost)
         if restart_step is not None:
             outputs["results"] = orm.Dict({"restart_step": restart_step})
         for label, output in outputs.items():
@@ -72,6 +74,16 @@ def test_an_interrupted_run_continues_from_its_folder(chain, child, status):
     node = child(status, restart_step=500)
     assert chain.inspect_process().status == 0
     assert chain.ctx.inputs.parent_folder.uuid == node.outputs.remote_folder.uuid
+
+
+def test_a_job_whose_folder_is_not_on_record_counts_all_the_same(chain, child):
+    """Seen after a worker was killed while it uploaded the job (docs/results/faults.md)."""
+    child(CODES.ERROR_INTERRUPTED.status, restart_step=500, has_folder=False)
+    assert chain.inspect_process().status == 0
+    assert "parent_folder" not in chain.ctx.inputs
+    outputs = LammpsMdWorkChain.spec().outputs
+    assert not outputs["remote_folder"].required
+    assert outputs["results"].required
 
 
 @pytest.mark.parametrize("status", NOTHING_LEFT)

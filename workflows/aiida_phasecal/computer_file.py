@@ -7,11 +7,12 @@ at once with file, line and key.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from aiida.common.datastructures import StashMode
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from aiida_phasecal.schedulers.pack import MARK
 from phasecal.campaign.fields import Name, Section, fault, quantity
 from phasecal.campaign.load import load_section
 from phasecal.engines import jaxmd, lammps
@@ -40,6 +41,14 @@ class Job(Section):
     gpus: int = Field(0, ge=0, le=64, description="a number of GPUs, such as 1")
     queue: Word | None = Field(None, description="a queue (partition) instead of the computer's")
     account: Word | None = Field(None, description="an account instead of the computer's")
+    pack: int = Field(1, ge=1, le=256, description="how many jobs share one allocation, such as 8")
+
+    @model_validator(mode="after")
+    def _small_if_packed(self) -> Self:
+        """Several programs side by side cannot each have MPI processes or GPUs of their own there."""
+        if self.pack > 1 and (self.gpus or getattr(self, "ranks", 1) > 1):
+            raise fault("pack with ranks or gpus", "pack for jobs of one rank without GPUs")
+        return self
 
     def resources(self) -> dict[str, int]:
         """Return resources as AiiDA's Slurm plugin takes them."""
@@ -55,9 +64,26 @@ class Job(Section):
             "withmpi": resources["num_mpiprocs_per_machine"] > 1,
             "queue_name": self.queue or queue,
             "account": self.account or account,
-            "custom_scheduler_commands": f"#SBATCH --gres=gpu:{self.gpus}" if self.gpus else None,
+            "custom_scheduler_commands": self.commands(),
         }
         return {key: value for key, value in options.items() if value is not None}
+
+    def allocation(self, queue: str | None, account: str | None) -> dict[str, Any]:
+        """Return the options of what Slurm is asked for: those of a job, or of several that share it."""
+        options = self.options(queue, account)
+        resources = options["resources"]
+        options["resources"] = resources | {
+            "num_mpiprocs_per_machine": self.pack * resources["num_mpiprocs_per_machine"]
+        }
+        if "max_memory_kb" in options:
+            options["max_memory_kb"] *= self.pack
+        return options
+
+    def commands(self) -> str | None:
+        """Return further lines for the header of job scripts."""
+        if self.gpus:
+            return f"#SBATCH --gres=gpu:{self.gpus}"
+        return f"{MARK} {self.pack}" if self.pack > 1 else None
 
 
 class MdJob(Job):
@@ -83,11 +109,11 @@ class JaxJob(Job):
 class Jobs(Section):
     """Kinds of job."""
 
-    md: MdJob = Field(MdJob(), description="a mapping with ranks, walltime, memory, gpus, queue, account")
+    md: MdJob = Field(MdJob(), description="a mapping with ranks, walltime, memory, gpus, queue, account, pack")
     jaxmd: JaxJob = Field(
-        JaxJob(), alias="jax-md", description="a mapping with cores, walltime, memory, gpus, queue, account"
+        JaxJob(), alias="jax-md", description="a mapping with cores, walltime, memory, gpus, queue, account, pack"
     )
-    step: JaxJob = Field(JaxJob(), description="a mapping with cores, walltime, memory, gpus, queue, account")
+    step: JaxJob = Field(JaxJob(), description="a mapping with cores, walltime, memory, gpus, queue, account, pack")
 
 
 class ComputerFile(Section):
@@ -145,10 +171,18 @@ class ComputerFile(Section):
             raise fault("braces that are not {username}")
         return value
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether some jobs share allocations."""
+        return any(job.pack > 1 for job in self.kinds().values())
+
+    def kinds(self) -> dict[str, Job]:
+        """Return what every kind of job may use."""
+        return {"md": self.jobs.md, "jax-md": self.jobs.jaxmd, "step": self.jobs.step}
+
     def job_options(self) -> dict[str, dict[str, Any]]:
         """Return the options of every kind of job."""
-        kinds = {"md": self.jobs.md, "jax-md": self.jobs.jaxmd, "step": self.jobs.step}
-        options = {kind: job.options(self.queue, self.account) for kind, job in kinds.items()}
+        options = {kind: job.options(self.queue, self.account) for kind, job in self.kinds().items()}
         if self.stash is not None:
             for kind, frames in FRAMES.items():
                 keep = {"target_base": self.stash, "source_list": [frames], "stash_mode": StashMode.COPY.value}

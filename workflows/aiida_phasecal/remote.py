@@ -24,6 +24,7 @@ from aiida_phasecal.calculations.task import TaskCalculation
 from aiida_phasecal.codes import PROGRAMS, keep_compiled, set_up_codes
 from aiida_phasecal.computer_file import ComputerFile
 from aiida_phasecal.data.model import ModelData
+from aiida_phasecal.schedulers.packed import send_pack
 from aiida_phasecal.submit import JOBS_PROPERTY, job_options
 from aiida_phasecal.workchains.common import options_for
 from phasecal.check import crystal_under
@@ -80,7 +81,8 @@ def store_computer(setup: ComputerFile) -> tuple[orm.Computer, bool]:
     host = setup.hostname
     if setup.transport == "core.ssh":  # paramiko connects to hosts, not to entries of ~/.ssh/config
         host = parse_sshconfig(setup.hostname)["hostname"]
-    identity = {"hostname": host, "transport_type": setup.transport, "scheduler_type": "core.slurm"}
+    scheduler = "phasecal.packed" if setup.is_packed else "core.slurm"
+    identity = {"hostname": host, "transport_type": setup.transport, "scheduler_type": scheduler}
     try:
         computer, new = orm.load_computer(setup.name), False
         if any(getattr(computer, key) != value for key, value in identity.items()):
@@ -141,9 +143,11 @@ def look_around(computer: orm.Computer, setup: ComputerFile) -> str:
                 "Slurm does not answer",
                 "log in there by ssh and see that `squeue` works",
             )
-            for kind, options in setup.job_options().items():
-                ask_scheduler(computer, transport, kind, options)
+            for kind, job in setup.kinds().items():
+                ask_scheduler(computer, transport, kind, job.allocation(setup.queue, setup.account))
             check_environment(transport, setup)
+            if setup.is_packed:
+                send_pack(transport, folder)
     except (OSError, asyncssh.Error, paramiko.SSHException) as error:
         raise InputError(
             f"hostname: no connection to {setup.hostname} over {setup.transport} ({error}); see that "

@@ -96,6 +96,8 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
         add_options_input(spec)
         spec.inputs["max_iterations"].default = lambda: orm.Int(MAX_ITERATIONS)
         spec.expose_outputs(cls._process_class)
+        # a worker that is killed while it uploads a job leaves that job, which runs all the same, without it
+        spec.outputs["remote_folder"].required = False
         spec.output(
             "task",
             valid_type=orm.Dict,
@@ -146,7 +148,7 @@ class LammpsMdWorkChain(BaseRestartWorkChain):
         if node.exit_status not in LOST:
             return None
         step = node.outputs.results.get("restart_step", 0) if "results" in node.outputs else 0
-        if step > self.ctx.restart_step:
+        if step > self.ctx.restart_step and "remote_folder" in node.outputs:
             self.ctx.inputs.parent_folder = node.outputs.remote_folder
             self.ctx.restart_step, self.ctx.lost = step, 0
             return self.handled(node, f"continued from step {step}")

@@ -1,0 +1,1 @@
+"""Schedulers of phasecal: Slurm with several jobs in one allocation."""
