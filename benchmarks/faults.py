@@ -29,6 +29,10 @@ from pathlib import Path
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import services
+
 BIN = Path(sys.executable).parent
 AT_A_TIME = 3
 PAUSE_S = (3.0, 12.0)
@@ -81,11 +85,20 @@ print(json.dumps(outputs))
 class Site:
     """A profile in a folder, used as a user does."""
 
-    def __init__(self, folder: Path, computer: str = "localhost") -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.computer = computer
+        self.home = folder / "home"
+        self.cluster: services.Cluster | None = None
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-        self.environment = os.environ | {"AIIDA_PATH": str(folder), "PATH": path, "OMP_NUM_THREADS": "1"}
+        own = {"AIIDA_PATH": str(folder), "HOME": str(self.home), "PATH": path, "OMP_NUM_THREADS": "1"}
+        self.environment = os.environ | own
+
+    def use(self, cluster: services.Cluster) -> None:
+        """Run the campaigns on a cluster from now on."""
+        file = self.folder / "lab.yaml"
+        file.write_text(cluster.computer_file("lab"))
+        self.run("phasecal", "init", "--computer", file)
+        self.cluster = cluster
 
     def run(self, *command: object) -> str:
         """Run a command and return what it printed; one that fails is told."""
@@ -102,16 +115,17 @@ class Site:
     def launch(self, seed: int) -> int:
         """Launch a campaign and return its PK."""
         file = self.folder / f"{seed}.yaml"
-        file.write_text(CAMPAIGN.format(seed=seed, computer=self.computer))
+        file.write_text(CAMPAIGN.format(seed=seed, computer="lab" if self.cluster else "localhost"))
         return int(self.json("launch", file, "--task", "transition")["pk"])
 
     def processes(self) -> list[psutil.Process]:
         """All processes that were started for this profile, jobs included."""
         found = []
+        folders = [str(self.folder), *([str(self.cluster.folder)] if self.cluster else [])]
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                inside = str(self.folder) in " ".join([process.cwd(), *process.environ().values()])
-                if inside and process.status() != psutil.STATUS_ZOMBIE:
+                text = " ".join([process.cwd(), *process.environ().values()])
+                if any(folder in text for folder in folders) and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
 
@@ -132,6 +146,8 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "LAMMPS": ("lmp",),
 }
 """What is killed, and the words of its command line."""
+SERVERS = ("sshd", "slurmd", "slurmctld")
+"""What is killed of a cluster."""
 
 
 def tell(text: str) -> None:
@@ -141,6 +157,10 @@ def tell(text: str) -> None:
 
 def kill(site: Site, kind: str) -> bool:
     """Kill one process of a kind; say whether there was one."""
+    if kind in SERVERS:
+        site.cluster.servers[kind].kill()
+        tell(f"killed {kind}")
+        return True
     found = site.named(*FAULTS[kind])
     if not found:
         return False
@@ -155,6 +175,8 @@ def kill(site: Site, kind: str) -> bool:
 def react(site: Site, kind: str, remedies: Counter) -> None:
     """Do what a user is told to do after a kill."""
     time.sleep(random.uniform(1.0, 4.0))
+    if kind in SERVERS:
+        site.cluster.servers[kind].start()
     if kind == "daemon":
         site.run("phasecal", "init")
         remedies["phasecal init"] += 1
@@ -196,7 +218,7 @@ def run(site: Site, kills: int) -> tuple[Counter, Counter]:
             active.append(site.launch(1000 + n_launched))
             n_launched += 1
         time.sleep(random.uniform(*PAUSE_S))
-        kind = random.choice(list(FAULTS))
+        kind = random.choice([*FAULTS, *(SERVERS if site.cluster else ())])
         if killed.total() < kills and kill(site, kind):
             killed[kind] += 1
             react(site, kind, remedies)
@@ -228,7 +250,8 @@ def report(site: Site, killed: Counter, remedies: Counter) -> None:
                 pulls.append((entry["temperature"] - MELTING_POINT) / sigma)
     site.run("verdi", "daemon", "stop")
     time.sleep(5)
-    orphans = [process.cmdline() for process in site.processes()]
+    servers = {server.process.pid for server in site.cluster.servers.values()} if site.cluster else set()
+    orphans = [process.cmdline() for process in site.processes() if process.pid not in servers]
     print("| killed | times |\n|---|---|\n" + "\n".join(f"| {kind} | {n} |" for kind, n in killed.items()))
     print(f"remedies: {dict(remedies)}")
     print(f"campaigns: {dict(states)}; record: {counts}; orphans: {orphans}")
@@ -242,12 +265,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("kills", type=int, nargs="?", default=50)
     parser.add_argument("seed", type=int, nargs="?", default=1)
+    parser.add_argument("--slurm", action="store_true", help="Run the campaigns on a Slurm behind sshd.")
     given = parser.parse_args()
     random.seed(given.seed)
     given.folder.mkdir(parents=True)
     site = Site(given.folder.resolve())
+    site.home.mkdir()
     site.run("phasecal", "init")
-    report(site, *run(site, given.kills))
+    if not given.slurm:
+        report(site, *run(site, given.kills))
+        return
+    with services.slurm(site.home) as cluster:
+        site.use(cluster)
+        report(site, *run(site, given.kills))
 
 
 if __name__ == "__main__":

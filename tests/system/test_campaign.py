@@ -41,7 +41,7 @@ def has_ended(installation, pk: int) -> bool:
 
 @pytest.fixture(scope="module")
 def campaign(installation) -> int:
-    """Launch, interrupt the display, kill the workers, and wait for the end."""
+    """Launch, interrupt the display, kill the workers, then the daemon, and wait for the end."""
     display = installation.start("phasecal", "launch", SMALL, "--task", "transition", "--wait")
     assert display.stdout.readline().startswith("PK ")
     pk = installation.json("query")[0]["pk"]
@@ -52,7 +52,10 @@ def campaign(installation) -> int:
     assert f"phasecal status {pk} --watch" in out
 
     installation.kill_workers()
-    installation.run("verdi", "daemon", "start")
+    wait_until(installation.workers, 60, "the daemon started no other worker")
+    installation.kill_daemon()
+    installation.run("phasecal", "init")
+    assert len(installation.workers()) == 1, "what the killed daemon left still runs"
     wait_until(lambda: has_ended(installation, pk), 1500, "the campaign did not end", every=10)
     return pk
 
@@ -70,6 +73,12 @@ def test_it_finishes_with_nothing_lost_or_done_twice(installation, campaign):
     runs = [tuple(run) for run in json.loads(out)]
     assert all(status == 0 for status, *_ in runs)
     assert len(set(runs)) == len(runs)
+
+
+def test_its_scratch_is_gone(installation, campaign):
+    scratch = installation.folder / ".aiida" / "scratch"
+    assert scratch.is_dir()
+    assert not list(scratch.glob("*/??/??/*"))
 
 
 def test_what_is_done_is_not_done_again_after_a_kill(installation, campaign):

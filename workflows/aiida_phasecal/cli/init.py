@@ -141,6 +141,8 @@ def set_up_localhost() -> list[str]:
 
     computer = orm.load_computer("localhost")
     computer.set_minimum_job_poll_interval(POLL_INTERVAL_S)
+    # the files of a login shell take a tenth of a second at every look, and codes name their programs and paths
+    computer.configure(use_login_shell=False)
     programs = {name: executable(name) for name in ("lmp", "phasecal", "python")}
     compiled = keep_compiled(computer.get_workdir())
     return set_up_codes(computer, programs, {"lmp": own_programs(programs["lmp"]) + compiled}, compiled)

@@ -67,6 +67,10 @@ class PackedSlurmScheduler(SlurmScheduler):
             return super().kill_job(jobid)
         return self.transport.exec_command_wait(command("kill", jobid))[0] == 0
 
+    def can_get_detailed_job_info(self) -> bool:
+        """Say no, or AiiDA warns about each packed job; the accounting of others is asked and read all the same."""
+        return False
+
     def _get_detailed_job_info_command(self, job_id: str) -> str:
         """Return the command that asks the accounting, which does not know packed jobs."""
         if is_packed(job_id):
