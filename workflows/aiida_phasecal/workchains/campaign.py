@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from aiida import orm
-from aiida.engine import WorkChain
+
+from aiida_phasecal.workchains.once import StepWorkChain
 
 FOLDERS_AT_ONCE = 100
 """In one command, which must not become too long."""
@@ -16,7 +17,7 @@ SCRATCH = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f-]{32}$")
 """How AiiDA names the folder of a job. Nothing else is removed, whatever a record says."""
 
 
-class CampaignWorkChain(WorkChain):
+class CampaignWorkChain(StepWorkChain):
     """A work chain that somebody may launch."""
 
     def on_terminated(self) -> None:

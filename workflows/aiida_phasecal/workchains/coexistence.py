@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, while_
+from aiida.engine import ToContext, while_
 
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.workchains.analysis import analyse_coexistence
 from aiida_phasecal.workchains.common import add_lammps_input, add_options_input, failure, md_inputs, task_as_run
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
+from aiida_phasecal.workchains.once import StepWorkChain
 from phasecal.campaign.tasks import coexistence_tasks
 
 
-class CoexistenceWorkChain(WorkChain):
+class CoexistenceWorkChain(StepWorkChain):
     """T_t of a solid–liquid boundary at one pressure, from NPH runs of a two-phase box.
 
     Stages run in order, each from the temperature the previous one found. While too few replicas of a stage kept both

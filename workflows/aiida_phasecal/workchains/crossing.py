@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, calcfunction, while_
+from aiida.engine import ToContext, calcfunction, while_
 
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure
 from aiida_phasecal.workchains.free_energy import FreeEnergyWorkChain
+from aiida_phasecal.workchains.once import StepWorkChain
 from phasecal.errors import DataError, PhaseError
 from phasecal.freeenergy.crossing import Curve, crossing, next_guess
 
@@ -45,7 +46,7 @@ def find_crossing(state, low, high):
     )
 
 
-class CrossingWorkChain(WorkChain):
+class CrossingWorkChain(StepWorkChain):
     """T_t of any boundary at one pressure: absolute G of both phases, and isobars around the guess.
 
     The isobars reach from below the guess to above it by the protocol's window; when they do not cross there, both are

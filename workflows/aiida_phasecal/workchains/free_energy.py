@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, calcfunction
+from aiida.engine import ToContext, calcfunction
 
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.analysis import analyse_bulk_run, thermo_of
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs, task_as_run
 from aiida_phasecal.workchains.md import RUN_LOST_ITS_PHASE, LammpsMdWorkChain
+from aiida_phasecal.workchains.once import StepWorkChain
 from phasecal.campaign.free_energy_tasks import cell_task, sweep_tasks, switching_tasks
 from phasecal.freeenergy.absolute import cell_and_springs, free_energy_result
 from phasecal.units import KB
@@ -47,7 +48,7 @@ def runs_of(nodes: dict, role: str) -> list[tuple]:
     ]
 
 
-class FreeEnergyWorkChain(WorkChain):
+class FreeEnergyWorkChain(StepWorkChain):
     """G of a crystal (Frenkel–Ladd) or a liquid (Uhlenbeck–Ford) and, if asked for, G(T) by reversible scaling."""
 
     @classmethod

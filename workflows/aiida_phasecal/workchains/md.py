@@ -11,6 +11,7 @@ from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.monitor import monitors
 from aiida_phasecal.workchains.common import add_options_input, options_for
+from aiida_phasecal.workchains.once import StepWorkChain
 from phasecal.engines import lammps
 
 CODES = LammpsMdCalculation.exit_codes
@@ -72,7 +73,7 @@ def code_of(job: orm.CalcJobNode) -> ExitCode:
     return ExitCode(job.exit_status, job.exit_message)
 
 
-class LammpsMdWorkChain(BaseRestartWorkChain):
+class LammpsMdWorkChain(StepWorkChain, BaseRestartWorkChain):
     """Run :class:`LammpsMdCalculation` until it is finished.
 
     A job that was ended from outside is followed by one that goes on from its newest restart file, as long as jobs get

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, calcfunction, while_
+from aiida.engine import ToContext, calcfunction, while_
 
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.analysis import thermo_of
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure, md_inputs, task_as_run
 from aiida_phasecal.workchains.md import LammpsMdWorkChain
+from aiida_phasecal.workchains.once import StepWorkChain
 from phasecal.campaign.pinning_tasks import block_of, check_phases, pinned_tasks, reference_task
 from phasecal.errors import DataError, InputError
 from phasecal.freeenergy import pinned_runs, pinning
@@ -79,7 +80,7 @@ def combine_pinning(**points):
     return orm.Dict(pinning.combine_points([points[f"point_{i}"].get_dict() for i in range(len(points))]))
 
 
-class PinningWorkChain(WorkChain):
+class PinningWorkChain(StepWorkChain):
     """ΔG and T_t of a solid–liquid boundary at one pressure, from an interface that a bias holds at (T, P).
 
     Each attempt makes a bulk reference of both phases, chooses the bias from them and runs the replicas. A rejected

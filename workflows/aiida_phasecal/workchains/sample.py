@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain
+from aiida.engine import ToContext
 
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.data.model import ModelData
@@ -11,9 +11,10 @@ from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains.analysis import analyse_bulk_run
 from aiida_phasecal.workchains.common import add_options_input, failure, md_inputs, samples_with_jaxmd, task_as_run
 from aiida_phasecal.workchains.md import RUN_LOST_ITS_PHASE, JaxMdWorkChain, LammpsMdWorkChain
+from aiida_phasecal.workchains.once import StepWorkChain
 
 
-class SampleWorkChain(WorkChain):
+class SampleWorkChain(StepWorkChain):
     """NPT frames of one phase at one (T, P) under one model, with averages and their intervals."""
 
     @classmethod

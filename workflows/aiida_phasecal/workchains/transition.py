@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, if_
+from aiida.engine import ToContext, if_
 
 from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.sample import SampleData
@@ -11,6 +11,7 @@ from aiida_phasecal.workchains.analysis import collect_transition
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 from aiida_phasecal.workchains.common import add_bulk_code_input, add_measurement_inputs, failure, sample_inputs
 from aiida_phasecal.workchains.crossing import CrossingWorkChain
+from aiida_phasecal.workchains.once import StepWorkChain
 from aiida_phasecal.workchains.pinning import PinningWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.two_melting_points import TwoMeltingPointsWorkChain
@@ -23,7 +24,7 @@ PINNING_STAGES = {"verification": "pinning_verification"}
 """Protocol block of pinning for the stages that have one of their own."""
 
 
-class TransitionWorkChain(WorkChain):
+class TransitionWorkChain(StepWorkChain):
     """Anchor a boundary of one model by the method of choice, and measure both phases there.
 
     A melting point that is to be found is located by coexistence first, whatever the method: nothing else survives a

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, calcfunction, while_
+from aiida.engine import ToContext, calcfunction, while_
 
 from aiida_phasecal.advice import advice, passed_on
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 from aiida_phasecal.workchains.common import add_measurement_inputs, failure
+from aiida_phasecal.workchains.once import StepWorkChain
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from phasecal.campaign.tasks import coexistence_parameters
 from phasecal.campaign.two_melting_tasks import enthalpy_tasks, ladder, melt_of, melting_guess
@@ -66,7 +67,7 @@ def find_transition(state, low, high, **nodes):
     )
 
 
-class TwoMeltingPointsWorkChain(WorkChain):
+class TwoMeltingPointsWorkChain(StepWorkChain):
     """T_t of two crystals at one pressure, from coexistence of each with the melt and bulk enthalpies.
 
     Both crystals are sampled from the guess of the boundary up to the lower melting point; where they do not meet in
