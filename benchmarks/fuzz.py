@@ -222,6 +222,7 @@ def change(name: str, data: bytes, rng: random.Random) -> bytes:
         (".npz", change_zip),
         (".zip", change_zip),
         (".safetensors", change_tensors),
+        (".bin", change_bytes),
     ):
         if name.endswith(end):
             return how(data, rng)
