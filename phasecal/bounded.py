@@ -23,6 +23,8 @@ from phasecal.errors import DataError, PhasecalError
 
 JSON_BYTES = 20_000_000
 """Tasks and results: lists of some thousand parameters at most."""
+POTENTIAL_BYTES = 100_000_000
+"""A file of a potential in LAMMPS; setfl files have 1 to 10 MB."""
 TEXT_BYTES = 1_000_000_000
 """Logs, dumps and extxyz files, which are read line by line."""
 ARRAY_BYTES = 2_000_000_000

@@ -249,10 +249,9 @@ def load_model(path: str | Path) -> Model:
         if not 0 <= model.cutoff <= MAX_CUTOFF:
             raise DataError(f"a cutoff of {model.cutoff} Å; expected at most {MAX_CUTOFF:g} Å")
         if model.hash != record["hash"]:
-            said = printable(record["hash"], 64)
-            raise DataError(f"the content has hash {model.hash}, but the file says {said}")
+            raise DataError(f"the content has hash {model.hash}, but the file says {record['hash']}")
     except (InputError, DataError) as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{path}: {printable(error)}") from error
     except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise DataError(f"{path}: not a readable phasecal model ({printable(error)})") from error
     return model
