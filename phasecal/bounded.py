@@ -156,6 +156,8 @@ def plain_members(archive: ZipFile) -> list[ZipInfo]:
     members = archive.infolist()
     if len(members) > MAX_ARRAYS or any(member.compress_type != ZIP_STORED for member in members):
         raise ValueError("compressed, or too many arrays; expected what numpy.savez writes")
+    if any(member.compress_size != member.file_size for member in members):
+        raise ValueError("a member of two lengths")
     if sum(member.file_size for member in members) > archive.start_dir:  # where the list of members begins
         raise ValueError("its members are together longer than the file")
     return members

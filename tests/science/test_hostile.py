@@ -178,12 +178,13 @@ def read_mace(path: Path) -> object:
     return MaceModel.from_file(path, ["Ti"], [])
 
 
-def overlapping(content: bytes, times: int) -> bytes:
-    """A zip file whose list of members names its only one many times."""
+def overlapping(content: bytes, times: int, said: int | None = None) -> bytes:
+    """A zip file whose list of members names its only one many times, and may say another length."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("a.npy", content)
         archive.filelist *= times
+        archive.filelist[0].file_size = len(content) if said is None else said
     return stream.getvalue()
 
 
@@ -206,6 +207,7 @@ HUGE = {
     "many weights": (read_nequix, nequix_file(*[npy((0,))] * 20_000)),
     "a pickle as weights": (read_nequix, nequix_file(pickle.dumps(Harm()))),
     "compressed weights": (read_mace, zipped(zipfile.ZIP_DEFLATED, a=bytes(10**8))),
+    "members of two lengths": (read_npz, overlapping(npy((0,)) + bytes(10**6), 5000, 128)),
     "weights that overlap": (read_mace, overlapping(bytes(10**6), 5000)),
     "an artifact with a header of a terabyte": (read_artifact, (2**40).to_bytes(8, "little") + b"{}"),
     "a header of a terabyte": (read_model, (2**40).to_bytes(8, "little") + b"{}"),
