@@ -35,6 +35,8 @@ from fuzz_targets import TARGETS, Files, Target
 from phasecal.errors import PhasecalError
 
 SECONDS = 2
+PATIENCE = 10
+"""Seconds of processor time after which the process of a case that does not return to Python ends by SIGXCPU (-24)."""
 GIBIBYTE = 2**30
 BUGS = Path(os.environ.get("FOLDER", "/tmp/phasecal-fuzz"))
 NUMBERS = [
@@ -293,6 +295,8 @@ def work(parser: str, home: Path, first: int, last: int, at, counts) -> None:
         files = examples[case % len(examples)]
         changed = make_case(files, target.changeable(files), f"{parser}:{case}")
         write(home, changed)
+        limit = int(time.process_time()) + PATIENCE  # of C code, which the timer of a case does not reach
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
         outcome = run_case(target.parse, home)
         if outcome in ("accepted", "refused"):
             counts[outcome == "refused"] += 1
