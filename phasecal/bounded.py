@@ -183,7 +183,7 @@ def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
     except Exception as wrong:  # numpy reads a header as Python, and raises also what its tokenizer does
         raise ValueError(f"an array without a header ({printable(wrong, 100)})") from wrong
     needed = math.prod(shape) * dtype.itemsize
-    if dtype.hasobject or min(shape, default=0) < 0 or needed > size - (stream.tell() - start):
+    if dtype.hasobject or not dtype.itemsize or min(shape, default=0) < 0 or needed > size - (stream.tell() - start):
         raise ValueError(f"an array of {dtype}, shape {shape}, in {size} bytes")
     stream.seek(start)
     array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)

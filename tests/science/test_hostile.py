@@ -207,6 +207,7 @@ HUGE = {
     "many weights": (read_nequix, nequix_file(*[npy((0,))] * 20_000)),
     "a pickle as weights": (read_nequix, nequix_file(pickle.dumps(Harm()))),
     "compressed weights": (read_mace, zipped(zipfile.ZIP_DEFLATED, a=bytes(10**8))),
+    "10^12 values of no bytes": (read_npz, zipped(a=npy((10**12,), "|V0"))),
     "members of two lengths": (read_npz, overlapping(npy((0,)) + bytes(10**6), 5000, 128)),
     "weights that overlap": (read_mace, overlapping(bytes(10**6), 5000)),
     "an artifact with a header of a terabyte": (read_artifact, (2**40).to_bytes(8, "little") + b"{}"),
