@@ -4,7 +4,8 @@ Each case is a valid example with one to four changes, made from a seed that is 
 doubled, numbers replaced by huge, negative and non-finite ones, words by what shells, terminals and spreadsheets obey,
 shapes and types of arrays changed. A case may take 2 s of processor time and 1 GiB; it is accepted, refused by an error
 of phasecal/errors.py, or a bug. Bugs are printed and kept in FOLDER (default: /tmp/phasecal-fuzz). Many cases run in
-one process, which is replaced when one of them ends it. docs/results/hostile-input.md has the table of a long run.
+one process, which is replaced when one of them ends it. SIGTERM (or Ctrl-C) ends a run with the line of the table for
+the cases that were done; FIRST goes on from there. docs/results/hostile-input.md has the table of a long run.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 from fuzz_targets import TARGETS, Files, Target
 
+from phasecal.bounded import read_npy
 from phasecal.errors import PhasecalError
 
 SECONDS = 2
+PATIENCE = 10
+"""Seconds of processor time after which the process of a case that does not return to Python ends by SIGXCPU (-24)."""
 GIBIBYTE = 2**30
 BUGS = Path(os.environ.get("FOLDER", "/tmp/phasecal-fuzz"))
 NUMBERS = [
@@ -136,7 +140,7 @@ def change_bytes(data: bytes, rng: random.Random) -> bytes:
 
 def change_npy(data: bytes, rng: random.Random) -> bytes:
     """Change an array, or what its header says about it."""
-    array = np.load(io.BytesIO(data))
+    array = read_npy(io.BytesIO(data), len(data))  # numpy's own reader hangs at what an earlier change may have left
     stream = io.BytesIO()
     match rng.randrange(6):
         case 0 if array.size:
@@ -222,6 +226,7 @@ def change(name: str, data: bytes, rng: random.Random) -> bytes:
         (".npz", change_zip),
         (".zip", change_zip),
         (".safetensors", change_tensors),
+        (".bin", change_bytes),
     ):
         if name.endswith(end):
             return how(data, rng)
@@ -280,10 +285,9 @@ def too_long(*_: object) -> None:
     raise TooLong
 
 
-def work(parser: str, first: int, last: int, at, counts) -> None:
-    """Run cases in this process; ``at`` is the present one."""
+def work(parser: str, home: Path, first: int, last: int, at, counts) -> None:
+    """Run cases in this process, with their files in a folder; ``at`` is the present one."""
     target = TARGETS[parser]
-    home = Path(tempfile.mkdtemp(prefix="phasecal-fuzz-", dir="/dev/shm" if Path("/dev/shm").exists() else None))
     examples = prepare(target, home)
     used = int(re.search(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     resource.setrlimit(resource.RLIMIT_DATA, (used + GIBIBYTE, resource.RLIM_INFINITY))
@@ -292,6 +296,8 @@ def work(parser: str, first: int, last: int, at, counts) -> None:
         files = examples[case % len(examples)]
         changed = make_case(files, target.changeable(files), f"{parser}:{case}")
         write(home, changed)
+        limit = int(time.process_time()) + PATIENCE  # of C code, which the timer of a case does not reach
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
         outcome = run_case(target.parse, home)
         if outcome in ("accepted", "refused"):
             counts[outcome == "refused"] += 1
@@ -300,7 +306,6 @@ def work(parser: str, first: int, last: int, at, counts) -> None:
             print(f"{parser} {case}: {outcome}", flush=True)
             shutil.copytree(home, BUGS / parser / str(case), dirs_exist_ok=True)
     at.value = last
-    shutil.rmtree(home)
 
 
 def write(home: Path, files: Files) -> None:
@@ -313,24 +318,39 @@ def fuzz(parser: str, n: int, first: int) -> None:
     """Run cases of one parser and print a line of the table."""
     context = multiprocessing.get_context("spawn")
     at, counts = context.Value("q", first), context.Array("q", 3)
-    start, cpu = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    while at.value < first + n:
-        process = context.Process(target=work, args=(parser, at.value, first + n, at, counts))
-        process.start()
-        process.join()
-        if process.exitcode and at.value < first + n:
-            print(f"{parser} {at.value}: ended the process ({process.exitcode})", flush=True)
-            counts[2] += 1
-            at.value += 1
-            if sum(counts) < 2:
-                break
-    cpu = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - cpu
-    accepted, refused, bugs = counts
+    start, before, stopped = time.monotonic(), cpu_seconds(), False
+    memory = "/dev/shm" if Path("/dev/shm").exists() else None
+    with tempfile.TemporaryDirectory(prefix="phasecal-fuzz-", dir=memory) as home:
+        while at.value < first + n and not stopped:
+            process = context.Process(target=work, args=(parser, Path(home), at.value, first + n, at, counts))
+            process.start()
+            try:
+                process.join()
+            except KeyboardInterrupt:
+                process.terminate()
+                process.join()
+                stopped = True
+            if process.exitcode and at.value < first + n and not stopped:
+                print(f"{parser} {at.value}: ended the process ({process.exitcode})", flush=True)
+                counts[2] += 1
+                at.value += 1
+                if sum(counts) < 2:
+                    break
+    (accepted, refused, bugs), cpu = counts, cpu_seconds() - before
     wall = time.monotonic() - start
     print(f"| {parser} | {sum(counts)} | {refused} | {accepted} | {bugs} | {cpu:.0f} | {wall:.0f} |", flush=True)
+    if stopped:
+        sys.exit(f"stopped; go on from {first + sum(counts)}")
+
+
+def cpu_seconds() -> float:
+    """Processor time of the workers that ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}  # of the workers
     chosen = list(TARGETS) if sys.argv[1] == "all" else [sys.argv[1]]
     for name in chosen:

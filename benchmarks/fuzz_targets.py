@@ -6,10 +6,12 @@ A parser reads the files of a folder as the product does; what it imports is imp
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import fuzz_models
 import numpy as np
 
 Files = dict[str, bytes]
@@ -195,9 +197,28 @@ def parse_commands(folder: Path) -> object:
 
 
 def runs(home: Path) -> list[Files]:
-    """Recorded runs of LAMMPS, the shorter ones."""
-    names = ("complete", "continued", "interrupted", "crashed")
-    return [{path.name: path.read_bytes() for path in (RUNS / name).iterdir()} for name in names]
+    """Recorded runs of LAMMPS, the shorter ones, with few atoms, frames and lines."""
+    return [shortened(RUNS / name) for name in ("complete", "continued", "interrupted", "crashed")]
+
+
+def shortened(run: Path) -> Files:
+    """Return a run as if it had four atoms: its first and last frames, their lines of the log, all lines about it."""
+    task, log = json.loads((run / "task.json").read_text()), (run / "log.lammps").read_bytes()
+    dump = (run / "production.dump").read_bytes() if (run / "production.dump").exists() else b""
+    frames, steps = [], {b"0", b"100"}
+    found = dump.split(b"ITEM: TIMESTEP\n")[1:]
+    for frame in found[:2] + found[-3:]:
+        lines = frame.splitlines(keepends=True)
+        atoms = lines[8:11] + (lines[-1:] if not lines[-1].endswith(b"\n") else lines[11:12])
+        frames.append(b"".join([*lines[:2], b"4\n", *lines[3:8], *atoms]))
+        steps.add(lines[0].strip())
+    kept = []
+    for line in log.splitlines(keepends=True):
+        row = re.match(rb"  - \[(\d+),", line)
+        if row[1] in steps if row else re.match(rb"phasecal|keywords|data:|\.\.\.|Loop|ERROR|LAMMPS|  \d+ atoms", line):
+            kept.append(line)
+    files = {"task.json": json.dumps(task | {"n_atoms": 4}).encode(), "log.lammps": b"".join(kept)}
+    return files | ({"production.dump": b"".join(b"ITEM: TIMESTEP\n" + frame for frame in frames)} if frames else {})
 
 
 def parse_run(folder: Path) -> object:
@@ -287,6 +308,37 @@ def parse_result(folder: Path) -> object:
     return json.dumps(read_json(folder / "result.json"), allow_nan=False)
 
 
+def tasks(_: Path) -> list[Files]:
+    """A task of molecular dynamics and one of a calibration step."""
+    boundary = {"phases": ["fcc", "liquid"], "pressure_gpa": 0.0, "temperature_k": 1300.0, "sigma_k": 5.0}
+    samples = [{"file": f"sample_{i}.npz", "model": i} for i in range(2)]
+    structure = {"prototype": "fcc", "elements": ["Cu"], "a": 3.6}
+    step = {
+        "schema": 1,
+        "task": "calibration-step",
+        "models": ["model_0.safetensors", "model_1.safetensors"],
+        "samples": samples,
+        "anchors": [{**boundary, "model": 0}],
+        "targets": [boundary],
+        "protect": [{"name": "fcc", "kind": "phase", "structure": structure}],
+        "step": {"method": "gauss-newton", "max_sd": 2.0},
+        "tolerance_k": 2.0,
+    }
+    run = (RUNS / "complete" / "task.json").read_bytes()
+    return [{"task.json": content} for content in (run, json.dumps(step, indent=1).encode())]
+
+
+def parse_task(folder: Path) -> object:
+    """As a job begins on its node."""
+    from phasecal.bounded import read_json
+    from phasecal.calibration.schema import read_task
+    from phasecal.engines.lammps.progress import total_steps
+    from phasecal.errors import InputError
+
+    task = read_json(folder / "task.json", InputError)
+    return total_steps(task) if "kind" in task else read_task(task)
+
+
 COMMANDS = [
     b"pair_style hybrid/overlay zbl 3.5 4.0 snap\npair_coeff 1 2 zbl 29 29\npair_coeff * * snap a.snap a.snap Cu Ni\n",
     b"pair_style lj/cut 5.0\npair_coeff * * 0.1 2.5\npair_modify shift yes\nmass 1 63.5\nmass 2 58.7\n",
@@ -302,4 +354,10 @@ TARGETS = {
     "jaxmd-run": Target(jax_runs, parse_jax_run, fixed=("task.json",)),
     "sample": Target(samples, parse_sample),
     "result": Target(results, parse_result),
+    "task": Target(tasks, parse_task),
+    "model": Target(lambda home: fuzz_models.models(home, tiny_setfl(home)), fuzz_models.parse_model),
+    "artifact": Target(fuzz_models.artifacts, fuzz_models.parse_artifact),
+    "module": Target(lambda _: [{"module.bin": fuzz_models.artifact().module}], fuzz_models.parse_module),
+    "nequix": Target(fuzz_models.nequix_files, fuzz_models.parse_nequix),
+    "mace": Target(fuzz_models.mace_files, fuzz_models.parse_mace),
 }

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from phasecal.bounded import MAX_CUTOFF, printable, read_tensors
 from phasecal.errors import DataError
 
 if TYPE_CHECKING:
@@ -44,11 +44,16 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 points the place in an interval is known to 1e-3 of it, and a slope to about 1e-5."""
 HARMLESS_CALLS = {"shape_assertion"}
 """Custom calls that only check sizes, and are gone before anything is compiled."""
+MAX_REFERENCE = 10_000
+"""Pairs of atoms in the reference: a run makes room for that many."""
 
 _HEADER = "phasecal-artifact"
 _REFERENCE = "reference/"
 _OUTPUTS = ("energies", "slopes")
-_ERRORS = (OSError, SafetensorError, KeyError, TypeError, ValueError)
+_RECORD = {"family": str, "model": str, "elements": list, "cutoff": float, "dtype": str, "jax": str}
+_VECTORS, _ATOMS, _PAIRS = ("n_atoms", "width", "3"), ("n_atoms",), ("n_atoms", "width")
+_SHAPES = [_VECTORS, _ATOMS, _PAIRS, _ATOMS, _VECTORS]
+"""Of what a module takes, and of what it returns."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -127,12 +132,17 @@ class Artifact:
         check_versions(self.record["jax"], jax.__version__)
         try:
             function = export.deserialize(bytearray(self.module))
+            text = function.mlir_module()
         except Exception as error:  # whatever flatbuffers, MLIR or JAX make of a module they do not know
             raise DataError(
-                f"JAX {jax.__version__} cannot read a module exported by JAX {self.record['jax']} ({error}); export "
-                "the model again with the version that runs it"
+                f"JAX {jax.__version__} cannot read a module exported by JAX {self.record['jax']} "
+                f"({printable(error, 200)}); export the model again with the version that runs it"
             ) from error
-        check_calls(function)
+        arrays = [*function.in_avals, *function.out_avals]
+        kinds = [self.dtype, np.dtype(np.int32), np.dtype(np.int32), self.dtype, self.dtype]
+        if [tuple(map(str, array.shape)) for array in arrays] != _SHAPES or [array.dtype for array in arrays] != kinds:
+            raise DataError("the module takes or returns other arrays than an artifact does; export the model again")
+        check_calls(text)
         return function
 
     def check_outputs(self, energies: NDArray[Any], slopes: NDArray[Any]) -> None:
@@ -159,22 +169,48 @@ def read_artifact(path: str | Path) -> Artifact:
     Raises:
         DataError: Not an artifact, one of another schema, or changed since it was written.
     """
+    record, arrays = read_tensors(path, _HEADER)
     try:
-        with safe_open(str(path), framework="np") as file:
-            record = json.loads(file.metadata()[_HEADER])
-            module = file.get_tensor("module").tobytes()
-            names = [name for name in file.keys() if name.startswith(_REFERENCE)]
-            reference = {name.removeprefix(_REFERENCE): file.get_tensor(name) for name in names}
         schema, expected = record.pop("schema"), record.pop("sha256")
-        artifact = Artifact(record=record, module=module, reference=reference)
+        module = arrays.pop("module")
+        reference = {name.removeprefix(_REFERENCE): array for name, array in arrays.items()}
+        artifact = Artifact(record=record, module=module.tobytes(), reference=reference)
+        _check_content(artifact, module)
         actual = artifact.sha256
-    except _ERRORS as error:
-        raise DataError(f"{path}: not a readable artifact of phasecal ({error})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not a readable artifact of phasecal ({printable(error, 200)})") from error
     if schema != SCHEMA:
-        raise DataError(f"{path}: an artifact of schema {schema}; this phasecal reads {SCHEMA}")
+        raise DataError(f"{path}: an artifact of schema {printable(schema, 20)}; this phasecal reads {SCHEMA}")
     if actual != expected:
-        raise DataError(f"{path}: changed since it was written (sha256 {actual}, but the file says {expected})")
+        said = printable(expected, 64)
+        raise DataError(f"{path}: changed since it was written (sha256 {actual}, but the file says {said})")
     return artifact
+
+
+def _check_content(artifact: Artifact, module: NDArray[Any]) -> None:
+    """Check kinds, sizes and shapes of what an artifact holds; the hash says only that its parts belong together.
+
+    Raises:
+        ValueError: One is not as :meth:`Artifact.save` writes it.
+    """
+    record, reference = artifact.record, artifact.reference
+    for key, kind in _RECORD.items():
+        if not isinstance(record[key], kind):
+            raise ValueError(f"{key} is {record[key]!r}")
+    if not all(isinstance(element, str) for element in record["elements"]) or record["dtype"] not in TOLERANCE:
+        raise ValueError(f"the elements are {record['elements']!r}, the precision {record['dtype']!r}")
+    if not 0 < record["cutoff"] <= MAX_CUTOFF:
+        raise ValueError(f"a cutoff of {record['cutoff']} Å; expected at most {MAX_CUTOFF:g} Å")
+    real, whole = np.dtype(record["dtype"]), np.dtype(np.int32)
+    n, width = reference[artifact.inputs[2]].shape
+    if not 0 < n * width <= MAX_REFERENCE:
+        raise ValueError(f"a reference of {n} × {width} pairs; expected at most {MAX_REFERENCE}")
+    names, kinds = (*artifact.inputs, *_OUTPUTS), (real, whole, whole, real, real)
+    shapes = ((n, width, 3), (n,), (n, width), (n,), (n, width, 3))
+    found = {name: (array.dtype, array.shape) for name, array in {**reference, "module": module}.items()}
+    expected = dict(zip(names, zip(kinds, shapes, strict=True), strict=True))
+    if found != {**expected, "module": (np.dtype(np.uint8), (module.size,))}:
+        raise ValueError("other arrays, or arrays of other shapes and kinds")
 
 
 def check_versions(exported: str, running: str) -> None:
@@ -194,13 +230,17 @@ def check_versions(exported: str, running: str) -> None:
         )
 
 
-def check_calls(function: Exported) -> None:
+def check_calls(module: str) -> None:
     """Check that a module is pure StableHLO.
+
+    Args:
+        module: Its text.
 
     Raises:
         DataError: It has custom calls.
     """
-    calls = set(re.findall(r"custom_call @([\w.]+)", function.mlir_module())) - HARMLESS_CALLS
+    found = re.findall(r"custom_call(?: @([\w.]+))?", module)  # a name that is not plain is written in another way
+    calls = {name or "a function without a plain name" for name in found} - HARMLESS_CALLS
     if calls:
         raise DataError(
             f"the module calls {', '.join(sorted(calls))}, which other versions of JAX may not have; write it in plain "

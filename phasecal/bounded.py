@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
-from zipfile import ZIP_STORED, ZipFile
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from phasecal.errors import DataError, PhasecalError
 
 JSON_BYTES = 20_000_000
 """Tasks and results: lists of some thousand parameters at most."""
+POTENTIAL_BYTES = 100_000_000
+"""A file of a potential in LAMMPS; setfl files have 1 to 10 MB."""
 TEXT_BYTES = 1_000_000_000
 """Logs, dumps and extxyz files, which are read line by line."""
 ARRAY_BYTES = 2_000_000_000
@@ -37,6 +39,8 @@ MAX_CUTOFF = 100.0
 """Å, of a potential; neighbour lists grow with its cube."""
 MAX_MESSAGE = 500
 """Characters of foreign text in a message."""
+MAX_PROBLEMS = 5000
+"""Characters of a message that lists everything that is wrong with a task."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -131,28 +135,32 @@ def read_npz(file: str | Path | IO[bytes], error: type[PhasecalError] = DataErro
     """
     try:
         name = str(checked_file(file, ARRAY_BYTES, error) if isinstance(file, str | Path) else "npz file")
+        arrays = {}
         with ZipFile(file) as archive:
-            return read_npz_members(archive)
+            for member in plain_members(archive):
+                with archive.open(member) as stream:
+                    arrays[member.filename.removesuffix(".npy")] = read_npy(stream, member.file_size)
+        return arrays
     except PhasecalError:
         raise
     except Exception as wrong:  # whatever zipfile and numpy make of bytes that are not theirs
         _refuse(error, f"{name}: not a readable npz file", wrong)
 
 
-def read_npz_members(archive: ZipFile) -> Arrays:
-    """Return all arrays of an open npz file.
+def plain_members(archive: ZipFile) -> list[ZipInfo]:
+    """Return the members of an open zip file in which each has bytes of its own, not compressed.
 
     Raises:
-        ValueError: A member is compressed, there are too many, or one is not a plain array.
+        ValueError: One is compressed, there are too many, or they overlap.
     """
     members = archive.infolist()
     if len(members) > MAX_ARRAYS or any(member.compress_type != ZIP_STORED for member in members):
         raise ValueError("compressed, or too many arrays; expected what numpy.savez writes")
-    arrays = {}
-    for member in members:
-        with archive.open(member) as stream:
-            arrays[member.filename.removesuffix(".npy")] = read_npy(stream, member.file_size)
-    return arrays
+    if any(member.compress_size != member.file_size for member in members):
+        raise ValueError("a member of two lengths")
+    if sum(member.file_size for member in members) > archive.start_dir:  # where the list of members begins
+        raise ValueError("its members are together longer than the file")
+    return members
 
 
 def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
@@ -170,9 +178,12 @@ def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
     header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if header is None:
         raise ValueError(f"an array in version {version} of the format; expected 1.0 or 2.0")
-    shape, _, dtype = header(stream)
+    try:
+        shape, _, dtype = header(stream)
+    except Exception as wrong:  # numpy reads a header as Python, and raises also what its tokenizer does
+        raise ValueError(f"an array without a header ({printable(wrong, 100)})") from wrong
     needed = math.prod(shape) * dtype.itemsize
-    if dtype.hasobject or min(shape, default=0) < 0 or needed > size - (stream.tell() - start):
+    if dtype.hasobject or not dtype.itemsize or min(shape, default=0) < 0 or needed > size - (stream.tell() - start):
         raise ValueError(f"an array of {dtype}, shape {shape}, in {size} bytes")
     stream.seek(start)
     array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
@@ -196,7 +207,9 @@ def read_tensors(path: str | Path, key: str, error: type[PhasecalError] = DataEr
             if int.from_bytes(file.read(8), "little") > TENSOR_HEADER_BYTES:
                 raise ValueError(f"its header is longer than {TENSOR_HEADER_BYTES} bytes")
         with safe_open(str(path), framework="np") as tensors:
-            record = read_json((tensors.metadata() or {}).get(key, "").encode(), error, name=f"{path}: {key}")
+            if (text := (tensors.metadata() or {}).get(key)) is None:
+                raise ValueError(f"its header has no entry {key}")
+            record = read_json(text.encode(), error, name=f"{path}: {key}")
             return record, {name: tensors.get_tensor(name) for name in tensors.keys()}
     except PhasecalError:
         raise

@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phasecal.bounded import read_json, read_npz
+from phasecal.bounded import printable, read_json, read_npz
 from phasecal.errors import DataError
 
 FIELDS = ("positions", "cells", "energies", "steps", "species")
@@ -143,4 +143,4 @@ class Sample:
             fields: dict[str, Any] = {name: arrays[name] for name in FIELDS}
             return cls(**fields, **meta)
         except (KeyError, ValueError, TypeError) as error:
-            raise DataError(f"{name}: not a readable phasecal sample ({error})") from error
+            raise DataError(f"{name}: not a readable phasecal sample ({printable(error, 200)})") from error

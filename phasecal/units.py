@@ -37,7 +37,10 @@ UNITS: dict[str, dict[str, float]] = {
 """Accepted units per kind of quantity, with the factor to the internal unit; an energy in K is ε/k_B,
 a duration that of a job, and a memory counts in 1024s, as schedulers do."""
 
-_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|infinity))\s*(\S*)\s*", re.I)
+_QUANTITY = re.compile(
+    r"\s*+([-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?|[-+]?(?:nan|inf|infinity))\s*+(\S*+)\s*+", re.I
+)
+"""Possessive throughout: with parts that give digits back, some thousand digits take minutes."""
 
 
 def parse_quantity(text: object, kind: str) -> float:

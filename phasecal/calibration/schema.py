@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from phasecal.bounded import MAX_PROBLEMS, one_line
 from phasecal.errors import InputError
 
 
@@ -133,4 +134,4 @@ def read_task(data: object) -> CalibrationStepTask:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in e['loc']) or 'task'}: {e['msg']}" for e in error.errors()
         )
-        raise InputError(f"calibration-step task: {problems}") from error
+        raise InputError(f"calibration-step task: {one_line(problems, MAX_PROBLEMS)}") from error

@@ -39,7 +39,7 @@ def quantity(kind: str) -> BeforeValidator:
 
     def read(value: Any, info: ValidationInfo) -> float:
         try:
-            return read_quantity(value, kind, getattr(info.context, "units", None))
+            return read_quantity(value, kind, getattr(info.context, "units", None)) + 0.0  # of -0 and 0 one text
         except InputError as error:
             wrong, _, expected = str(error).partition("; expected ")
             raise fault(wrong, expected or None) from None

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from ase import Atoms
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from phasecal.bounded import POTENTIAL_BYTES
 from phasecal.campaign.context import context_of
 from phasecal.campaign.fields import Length, Section, Text, fault, unique
 from phasecal.campaign.sources import SCHEME, resolve_source
@@ -15,8 +16,6 @@ from phasecal.engines.lammps.commands import check_command, check_commands, chec
 from phasecal.errors import InputError
 from phasecal.potentials.correction import eam_correction
 from phasecal.potentials.frozen import FrozenModel
-
-MAX_FILE_BYTES = 100_000_000
 
 
 class Correction(Section):
@@ -72,8 +71,8 @@ def _one_file(source: str, info: ValidationInfo) -> str:
     except InputError as error:
         wrong, _, expected = str(error).partition("; expected ")
         raise fault(wrong, expected) from None
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise fault(f"larger than {MAX_FILE_BYTES} bytes", "the file of a potential")
+    if path.stat().st_size > POTENTIAL_BYTES:
+        raise fault(f"larger than {POTENTIAL_BYTES} bytes", "the file of a potential")
     return source
 
 

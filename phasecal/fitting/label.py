@@ -16,6 +16,7 @@ from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.data import atomic_masses, atomic_numbers
 
+from phasecal.bounded import POTENTIAL_BYTES, checked_file
 from phasecal.campaign.sources import SCHEME, resolve_source
 from phasecal.engines.lammps.static import PairPotential, static_points
 from phasecal.errors import EngineError, InputError
@@ -36,15 +37,18 @@ def lammps_teacher(commands: Sequence[str], files: Sequence[str], elements: Sequ
         folder: Where relative paths start.
 
     Raises:
-        InputError: A file is missing.
+        InputError: A file is missing or too large, or an element is none.
     """
     content = []
     for source in files:
         name = Path(source.removeprefix(SCHEME)).name
         try:
-            content.append((name, resolve_source(source, folder).read_bytes()))
+            path = checked_file(resolve_source(source, folder), POTENTIAL_BYTES, InputError)
+            content.append((name, path.read_bytes()))
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
+    if unknown := [element for element in elements if element not in atomic_numbers]:
+        raise InputError(f"{unknown[0]}: no chemical element; expected symbols in the order of the atom types")
     masses = tuple(float(atomic_masses[atomic_numbers[element]]) for element in elements)
     potential = PairPotential(tuple(elements), masses, tuple(commands), tuple(content))
 

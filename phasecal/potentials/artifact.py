@@ -65,7 +65,7 @@ def export_artifact(model: Model, dtype: Precision = "float32") -> Artifact:
             _shape((n_atoms, width), jnp.int32),
         )
         module = bytes(function.serialize())
-    check_calls(function)
+    check_calls(function.mlir_module())
     if wrong := sorted({str(aval.dtype) for aval in function.out_avals} - {dtype}):
         raise DataError(f"the model computes in {', '.join(wrong)} where {dtype} was asked for: a constant of its own?")
     inputs = _reference_inputs(model, kind, REFERENCE_ATOMS if passes_messages else len(model.elements))

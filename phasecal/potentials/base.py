@@ -251,7 +251,7 @@ def load_model(path: str | Path) -> Model:
         if model.hash != record["hash"]:
             raise DataError(f"the content has hash {model.hash}, but the file says {record['hash']}")
     except (InputError, DataError) as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{path}: {printable(error)}") from error
     except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise DataError(f"{path}: not a readable phasecal model ({printable(error)})") from error
     return model

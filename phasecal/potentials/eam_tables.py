@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from ase.build import bulk
+from ase.data import atomic_numbers
 from matscipy.neighbours import neighbour_list
 
 from phasecal.errors import InputError
@@ -76,7 +77,8 @@ def neighbor_distance(setfl: Setfl, index: int) -> float:
 def crystal_density(setfl: Setfl, index: int) -> float:
     """Return the density at an atom of the element's own crystal."""
     lattice = setfl.lattices[index]
-    crystal = bulk(setfl.elements[index], lattice.name, a=lattice.constant)
+    name = setfl.elements[index]  # any word: ASE takes others apart as formulas; an hcp element has its own c/a
+    crystal = bulk(name if name in atomic_numbers else "X", lattice.name, a=lattice.constant)
     first, distances = neighbour_list("id", crystal, setfl.cutoff)
     row = index * len(setfl.elements) + index if setfl.style == "fs" else index
     return float(

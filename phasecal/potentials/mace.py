@@ -10,6 +10,7 @@ needs the package mace_jax, which PyPI does not have (ADR 0023).
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,17 +23,38 @@ from zipfile import ZipFile
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from ase.data import chemical_symbols
 from jax import Array
 
+from phasecal.bounded import ARRAY_BYTES, checked_file, plain_members, read_json, read_npz
 from phasecal.potentials.base import Arrays
 from phasecal.potentials.message_passing import MessagePassingModel, Network, package_module
+from phasecal.potentials.network_limits import (
+    MAX_CHANNELS,
+    MAX_DEGREE,
+    MAX_LAYERS,
+    check_elements_and_cutoff,
+    check_irreps,
+    check_whole,
+)
 
 INSTALL = "pip install 'phasecal[mlip]'"
 
 REFUSED = {"predict_partial_charges": False, "use_coulomb_term": False, "use_total_charge_embedding": False}
 """Settings that make energies depend on more than the edges, or on charges that phasecal does not carry."""
+
+DEFAULTS = {"l_max": 3, "correlation": 3}
+"""The package's own."""
+LIMITS = {
+    "l_max": MAX_DEGREE,
+    "node_symmetry": MAX_DEGREE,
+    "correlation": 6,
+    "num_layers": MAX_LAYERS,
+    "num_channels": MAX_CHANNELS,
+    "num_rbf": MAX_CHANNELS,
+}
+MAX_COUPLINGS = 2_000_000
+"""Numbers in the table of couplings of (l_max + 1)² components, correlation + 1 at a time; published: 16⁴."""
 
 _PREFIX = "params#mlip_network#"
 """Begins the names of weights in a file."""
@@ -49,16 +71,35 @@ class MaceNetwork(Network):
         Raises:
             ValueError: It has charges, or several heads or data sets.
         """
+        checked_file(path, ARRAY_BYTES)
         with ZipFile(path) as archive:
-            header = json.loads(archive.read("hyperparams.json"))
-            with archive.open("params.npz") as file, np.load(file, allow_pickle=False) as arrays:
-                weights = {name.removeprefix(_PREFIX).replace("#", "."): arrays[name] for name in arrays.files}
+            content = {member.filename: archive.read(member) for member in plain_members(archive)}
+        header = read_json(content["hyperparams.json"], name="hyperparams.json")
+        arrays = read_npz(io.BytesIO(content["params.npz"]))
+        weights = {name.removeprefix(_PREFIX).replace("#", "."): array for name, array in arrays.items()}
         config, info = header["config"], header["dataset_info"]
         if any(config.get(key, value) != value for key, value in REFUSED.items()):
             raise ValueError("a network with charges; expected one of short range")
         if config.get("num_readout_heads", 1) != 1 or not isinstance(info["atomic_energies_map"], dict):
             raise ValueError("a network of several heads; expected one")
         return cls.of({"config": config, "dataset_info": info}), weights
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Check what the size of a network depends on (see :class:`Network`)."""
+        config, info = settings["config"], settings["dataset_info"]
+        check_elements_and_cutoff(_numbers(info), info["graph_cutoff_angstrom"])
+        check_whole(config, LIMITS)
+        sizes, readouts = config.get("radial_mlp_hidden", []), config.get("readout_irreps", [])
+        if not all(isinstance(items, list) and len(items) <= MAX_LAYERS for items in (sizes, readouts)):
+            raise ValueError(f"expected lists of at most {MAX_LAYERS} as radial_mlp_hidden and readout_irreps")
+        for size in sizes:
+            check_whole({"radial_mlp_hidden": size}, {"radial_mlp_hidden": MAX_CHANNELS})
+        for text in readouts:
+            check_irreps(text)
+        degree, order = (config.get(key, DEFAULTS[key]) for key in ("l_max", "correlation"))
+        if (degree + 1) ** (2 * (order + 1)) > MAX_COUPLINGS:
+            raise ValueError(f"an l_max of {degree} with a correlation of {order} needs tables that are too large")
 
     @property
     def cutoff(self) -> float:
@@ -68,11 +109,7 @@ class MaceNetwork(Network):
     @property
     def elements(self) -> list[str]:
         """Chemical symbols in the order of the network's own numbers."""
-        return [chemical_symbols[number] for number in self._numbers]
-
-    @property
-    def _numbers(self) -> list[int]:
-        return sorted(int(number) for number in self.settings["dataset_info"]["atomic_energies_map"])
+        return [chemical_symbols[number] for number in _numbers(self.settings["dataset_info"])]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight."""
@@ -85,7 +122,8 @@ class MaceNetwork(Network):
         edges = jax.tree_util.Partial(lambda given, *_: given, vectors.reshape(-1, 3))  # type: ignore[no-untyped-call]  # not typed in JAX
         described = graph.Graph(
             nodes=graph.GraphNodes(
-                atomic_numbers=jnp.asarray(self._numbers)[kinds], positions=jnp.zeros((n_atoms, 3), vectors.dtype)
+                atomic_numbers=jnp.asarray(_numbers(self.settings["dataset_info"]))[kinds],
+                positions=jnp.zeros((n_atoms, 3), vectors.dtype),
             ),
             edges=graph.GraphEdges(displ_fun=edges),
             globals=graph.GraphGlobals(cell=jnp.eye(3, dtype=vectors.dtype)[None], weight=jnp.ones(1, vectors.dtype)),
@@ -99,6 +137,11 @@ class MaceNetwork(Network):
             result = _mace(self.description).apply({"params": _nested(weights)}, described)
         energies: Array = result.nodes.features["energy"]
         return energies
+
+
+def _numbers(info: Mapping[str, Any]) -> list[int]:
+    """Return the atomic numbers of a network, in its own order."""
+    return sorted(int(number) for number in info["atomic_energies_map"])
 
 
 @lru_cache(maxsize=8)

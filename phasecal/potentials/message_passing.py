@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
-from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +32,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
+from phasecal.bounded import printable
 from phasecal.errors import DataError, InputError
 from phasecal.potentials.artifact import plugin_commands
 from phasecal.potentials.base import Arrays, Model
@@ -42,9 +42,6 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 _FROZEN = "frozen."
 """Begins the names of frozen weights among the arrays of a model."""
-
-_UNREADABLE = (OSError, EOFError, BadZipFile, ValueError, LookupError, TypeError, AttributeError, AssertionError)
-"""What readers of other packages make of a file that is not theirs."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,12 @@ class Network(ABC):
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Return the network of some settings."""
+        """Return the network of some settings; nothing is built yet.
+
+        Raises:
+            ValueError: It would be monstrous: the time to build it grows with numbers that take no room in a file.
+        """
+        cls.check(settings)
         return cls(json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False))
 
     @property
@@ -67,6 +69,15 @@ class Network(ABC):
         """What the description says."""
         settings: dict[str, Any] = json.loads(self.description)
         return settings
+
+    @classmethod
+    @abstractmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Check what the size of a network depends on.
+
+        Raises:
+            ValueError: A setting is too large, or of another kind.
+        """
 
     @classmethod
     @abstractmethod
@@ -205,8 +216,12 @@ class MessagePassingModel(Model):
             network, weights = cls.network_type.read(Path(path))
             _check_shapes(network.shapes(), weights)
             known, cutoff = network.elements, network.cutoff
-        except _UNREADABLE as error:
-            raise InputError(f"{path}: not a weight file of family {cls.family} ({error})") from error
+        except InputError:
+            raise
+        except Exception as error:  # whatever packages make of a file or of settings that are not theirs
+            raise InputError(
+                f"{path}: not a weight file of family {cls.family} ({printable(error, 300) or type(error).__name__})"
+            ) from error
         if missing := [element for element in elements if element not in known]:
             raise InputError(f"{path}: the network knows no {', '.join(missing)}; expected some of {', '.join(known)}")
         chosen = chosen_weights(weights, train)

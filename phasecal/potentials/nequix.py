@@ -22,12 +22,21 @@ from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from ase.data import chemical_symbols
 from jax import Array
+from numpy.typing import NDArray
 
+from phasecal.bounded import ARRAY_BYTES, MAX_ARRAYS, MAX_LINE, checked_file, read_json, read_npy
 from phasecal.potentials.base import Arrays
 from phasecal.potentials.message_passing import MessagePassingModel, Network, package_module
+from phasecal.potentials.network_limits import (
+    MAX_CHANNELS,
+    MAX_DEGREE,
+    MAX_LAYERS,
+    check_elements_and_cutoff,
+    check_irreps,
+    check_whole,
+)
 
 SETTINGS = (
     *("atomic_numbers", "hidden_irreps", "lmax", "cutoff", "n_layers", "radial_basis_size", "radial_mlp_size"),
@@ -35,6 +44,13 @@ SETTINGS = (
     "avg_n_neighbors",
 )
 """What of the first line fixes the network; the rest is about its training."""
+LIMITS = {
+    "lmax": MAX_DEGREE,
+    "n_layers": MAX_LAYERS,
+    "radial_basis_size": MAX_CHANNELS,
+    "radial_mlp_size": MAX_CHANNELS,
+    "radial_mlp_layers": MAX_LAYERS,
+}
 
 
 @dataclass(frozen=True)
@@ -44,13 +60,32 @@ class NequixNetwork(Network):
     @classmethod
     def read(cls, path: Path) -> tuple[Self, Arrays]:
         """Return the network of a weight file, and its weights by name."""
+        network, arrays = cls.read_file(path)
+        names = list(network.shapes())
+        if len(names) != len(arrays):
+            raise ValueError(f"{len(arrays)} weights, where the network of its first line has {len(names)}")
+        return network, dict(zip(names, arrays, strict=True))
+
+    @classmethod
+    def read_file(cls, path: Path) -> tuple[Self, list[NDArray[Any]]]:
+        """Return the network of a weight file, which is not built, and its weights in their order."""
+        size = checked_file(path, ARRAY_BYTES).stat().st_size
         with path.open("rb") as file:
-            header = json.loads(file.readline())
+            header = read_json(file.readline(MAX_LINE), name="its first line")
             network = cls.of({key: header[key] for key in SETTINGS})
-            weights = {name: np.load(file, allow_pickle=False) for name in network.shapes()}
-            if file.read(1):
-                raise ValueError("more weights than its first line says")
-        return network, weights
+            arrays: list[NDArray[Any]] = []
+            while (left := size - file.tell()) > 0:
+                if len(arrays) == MAX_ARRAYS:
+                    raise ValueError(f"more than {MAX_ARRAYS} weights")
+                arrays.append(read_npy(file, left))
+        return network, arrays
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Check what the size of a network depends on (see :class:`Network`)."""
+        check_elements_and_cutoff(settings["atomic_numbers"], settings["cutoff"])
+        check_irreps(settings["hidden_irreps"])
+        check_whole(settings, LIMITS)
 
     @property
     def cutoff(self) -> float:

@@ -17,15 +17,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phasecal.bounded import MAX_CUTOFF, printable, read_lines
+from phasecal.bounded import MAX_CUTOFF, POTENTIAL_BYTES, printable, read_lines
 from phasecal.errors import InputError
 
 MIN_POINTS = 5
 """Fewest points of a table: the five-point slope of LAMMPS' splines needs them."""
 MAX_POINTS = 1_000_000
 """Most points of a table; real ones have at most some ten thousand."""
-MAX_BYTES = 100_000_000
-"""Real files have 1 to 10 MB."""
 MAX_ELEMENTS = 16
 
 _ELEMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}")
@@ -80,7 +78,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path, self.line = path, 4
-        lines = read_lines(path, InputError, MAX_BYTES)
+        lines = read_lines(path, InputError, POTENTIAL_BYTES)
         self.comments = list(islice(lines, 3))
         numbered = ((number, line.split("#")[0].split()) for number, line in enumerate(lines, start=4))
         self.lines = (entry for entry in numbered if entry[1])

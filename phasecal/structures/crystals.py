@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+from ase.data import atomic_numbers
 
 from phasecal.errors import InputError
 
@@ -46,25 +47,35 @@ def crystal(structure: Mapping[str, Any]) -> Atoms:
     Raises:
         InputError: Unknown prototype, wrong number of elements, or a lattice parameter that is not positive.
     """
-    prototype, elements = structure.get("prototype"), list(structure.get("elements", ()))
+    prototype, elements = structure.get("prototype"), structure.get("elements", ())
     if prototype not in PROTOTYPES:
         known = ", ".join(PROTOTYPES)
         raise InputError(f"structure: unknown prototype {prototype!r}; expected one of {known}")
     lattice, n_elements = _LATTICES.get(prototype, ("fcc", 2))
+    if not isinstance(elements, list | tuple):
+        raise InputError(f"structure: expected a list of elements, got {elements!r}")
     if len(elements) != n_elements:
-        raise InputError(f"structure: prototype {prototype} takes {n_elements} element(s), got {elements}")
+        raise InputError(f"structure: prototype {prototype} takes {n_elements} element(s), got {list(elements)}")
+    for element in elements:  # ASE would take any other text apart as a formula, with numbers of atoms in it
+        if not (isinstance(element, str) and element in atomic_numbers):
+            raise InputError(f"structure: unknown element {element!r}")
     a, c = structure.get("a"), structure.get("c")
     for name, length in (("a", a), ("c", c)):
-        if (length is None and name == "a") or (length is not None and not 0.5 < float(length) < 100.0):
+        if (length is None and name == "a") or (length is not None and not _is_length(length)):
             raise InputError(f"structure: {name} must be a length between 0.5 and 100 Å, got {length!r}")
     if c is not None and prototype != "hcp":
         raise InputError(f"structure: c is only meaningful for hcp, not for {prototype}")
-    try:
-        atoms = _conventional(prototype, lattice, elements, float(str(a)), None if c is None else float(c))
-    except KeyError as error:
-        raise InputError(f"structure: unknown element {error}") from error
+    atoms = _conventional(prototype, lattice, list(elements), float(str(a)), None if c is None else float(c))
     atoms.pbc = True
     return atoms
+
+
+def _is_length(value: Any) -> bool:
+    """Say whether a value is a sensible length in Å."""
+    try:
+        return 0.5 < float(value) < 100.0
+    except (TypeError, ValueError):
+        return False
 
 
 def composition(structure: Mapping[str, Any]) -> dict[str, float]:

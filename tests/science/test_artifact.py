@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from phasecal.artifact import Artifact, check_versions, read_artifact
+from phasecal.artifact import Artifact, check_calls, check_versions, read_artifact
 from phasecal.embedded import Session
 from phasecal.engines.lammps.commands import check_file_name
 from phasecal.errors import DataError, InputError
@@ -140,9 +140,56 @@ def test_a_changed_record_is_refused(artifact, tmp_path):
 
 def test_what_is_no_artifact_is_refused(tmp_path):
     lennard_jones().save(tmp_path / "model.safetensors")
-    for name in ("model.safetensors", "missing"):
-        with pytest.raises(DataError, match=f"{name}: not a readable artifact"):
+    for name, message in (
+        ("model.safetensors", "not a readable .* no entry phasecal-artifact"),
+        ("missing", "no such"),
+    ):
+        with pytest.raises(DataError, match=rf"{name}: .*{message}"):
             read_artifact(tmp_path / name)
+
+
+WIDE = {"vectors": (6, 2000, 3), "neighbor_species": (6, 2000), "slopes": (6, 2000, 3)}
+
+
+@pytest.mark.parametrize(
+    ("record", "shapes", "message"),
+    [
+        ({"cutoff": 1e9}, {}, "cutoff"),
+        ({"cutoff": "5"}, {}, "cutoff is '5'"),
+        ({"dtype": "float16"}, {}, "float16"),
+        ({"dtype": "float32"}, {}, "other shapes and kinds"),
+        ({"elements": ["Cu", 5]}, {}, "elements are"),
+        ({"passes_messages": True}, {}, "values to unpack"),
+        ({}, {"slopes": (6, 12)}, "other shapes and kinds"),
+        ({}, {"species": (7,)}, "other shapes and kinds"),
+        ({}, {"more": (1,)}, "other arrays"),
+        ({}, WIDE, "6 × 2000 pairs"),
+    ],
+)
+def test_what_belongs_together_but_is_no_artifact_is_refused(artifact, tmp_path, record, shapes, message):
+    reference = {**artifact.reference}
+    for name, shape in shapes.items():
+        reference[name] = np.ones(shape, reference[name].dtype if name in reference else np.int32)
+    wrong = {name: np.ones(1) for name in ("neighbors", "neighbor_species")} | reference  # for the hash of any record
+    changed = replace(artifact, record={**artifact.record, **record}, reference=wrong)
+    if "passes_messages" not in record:
+        changed = replace(changed, reference={k: v for k, v in wrong.items() if k != "neighbors"})
+    changed.save(tmp_path / "model.artifact")
+    with pytest.raises(DataError, match=rf"model\.artifact: not a readable artifact of phasecal .*{message}"):
+        read_artifact(tmp_path / "model.artifact")
+
+
+def test_a_module_that_takes_other_arrays_is_refused(artifact):
+    other = jax.export.export(jax.jit(lambda x: x + 1))(jax.ShapeDtypeStruct((2**40,), jnp.float64)).serialize()
+    with pytest.raises(DataError, match="takes or returns other arrays"):
+        replace(artifact, module=bytes(other)).function()
+
+
+def test_calls_are_found_however_they_are_written():
+    check_calls("stablehlo.custom_call @shape_assertion(%0)")
+    for text, name in (("@evil.call(%0)", "evil.call"), ('@"a b"(%0)', "without a plain name")):
+        with pytest.raises(DataError, match=f"calls .*{name}"):
+            check_calls(f"%1 = stablehlo.custom_call {text}")
 
 
 @pytest.mark.parametrize("elements", [["Au", "Cu"], ["Cu"], ["Cu", "Ag"]])

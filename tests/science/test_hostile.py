@@ -20,12 +20,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from phasecal.artifact import read_artifact
 from phasecal.bounded import MAX_MESSAGE, one_line, printable, read_json, read_lines, read_npz, read_tensors
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.sources import resolve_source
 from phasecal.errors import DataError, InputError, PhasecalError
 from phasecal.fitting.data import read_frames
 from phasecal.fitting.schema import load_fit
+from phasecal.potentials.mace import MaceModel
+from phasecal.potentials.nequix import SETTINGS, NequixModel
 from phasecal.potentials.setfl import read_setfl
 from phasecal.report.tables import write_csv
 
@@ -45,9 +48,11 @@ def fuzz():
     sys.path.remove(str(ROOT / "benchmarks"))
 
 
-@pytest.mark.parametrize(
-    "name", ["campaign", "fit", "setfl", "extxyz", "commands", "lammps-run", "jaxmd-run", "sample"]
-)
+TARGETS = ["campaign", "fit", "setfl", "extxyz", "commands", "lammps-run", "jaxmd-run", "sample", "task"]
+TARGETS += ["model", "artifact", "module", "nequix", "mace"]
+
+
+@pytest.mark.parametrize("name", TARGETS)
 def test_changed_examples_are_accepted_or_refused(fuzz, tmp_path, name):
     target = fuzz.TARGETS[name]
     examples = fuzz.prepare(target, tmp_path)
@@ -83,7 +88,8 @@ def test_foreign_text_in_messages_cannot_move_a_cursor(text):
 def test_any_bytes_as_every_kind_of_file(tmp_path, content):
     path = tmp_path / "file"
     path.write_bytes(content)
-    for read in (load_campaign, load_fit, read_setfl, read_json, read_frames, read_npz, read_model):
+    texts, arrays = (load_campaign, load_fit, read_setfl, read_json, read_frames), (read_npz, read_model)
+    for read in (*texts, *arrays, read_artifact, read_nequix, read_mace):
         with contextlib.suppress(PhasecalError):
             read(path)
 
@@ -162,6 +168,32 @@ def read_model(path: Path) -> object:
     return read_tensors(path, "phasecal")
 
 
+def read_nequix(path: Path) -> object:
+    """Read a weight file of nequix."""
+    return NequixModel.from_file(path, ["Ti"], [])
+
+
+def read_mace(path: Path) -> object:
+    """Read a weight file of mace."""
+    return MaceModel.from_file(path, ["Ti"], [])
+
+
+def overlapping(content: bytes, times: int, said: int | None = None) -> bytes:
+    """A zip file whose list of members names its only one many times, and may say another length."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a.npy", content)
+        archive.filelist *= times
+        archive.filelist[0].file_size = len(content) if said is None else said
+    return stream.getvalue()
+
+
+def nequix_file(*arrays: bytes) -> bytes:
+    """A weight file of nequix."""
+    settings = dict.fromkeys(SETTINGS, 1) | {"atomic_numbers": [22], "hidden_irreps": "1x0e"}
+    return json.dumps(settings).encode() + b"\n" + b"".join(arrays)
+
+
 TENSOR = b'{"a":{"dtype":"F64","shape":[1000000000000],"data_offsets":[0,8]}}'
 HUGE = {
     "a shape beyond the file": (read_npz, zipped(a=npy((10**12,)) + bytes(100))),
@@ -169,6 +201,16 @@ HUGE = {
     "a bomb": (read_npz, zipped(zipfile.ZIP_DEFLATED, a=npy((10**8,)) + bytes(8 * 10**8 // 40))),
     "objects": (read_npz, pickled()),
     "a bare pickle": (read_npz, pickle.dumps(Harm())),
+    "members that overlap": (read_npz, overlapping(npy((10**5,)) + bytes(8 * 10**5), 5000)),
+    "a network without an end": (read_nequix, b"{" * 2_000_000),
+    "weights beyond the file": (read_nequix, nequix_file(npy((10**12,)) + bytes(100))),
+    "many weights": (read_nequix, nequix_file(*[npy((0,))] * 20_000)),
+    "a pickle as weights": (read_nequix, nequix_file(pickle.dumps(Harm()))),
+    "compressed weights": (read_mace, zipped(zipfile.ZIP_DEFLATED, a=bytes(10**8))),
+    "10^12 values of no bytes": (read_npz, zipped(a=npy((10**12,), "|V0"))),
+    "members of two lengths": (read_npz, overlapping(npy((0,)) + bytes(10**6), 5000, 128)),
+    "weights that overlap": (read_mace, overlapping(bytes(10**6), 5000)),
+    "an artifact with a header of a terabyte": (read_artifact, (2**40).to_bytes(8, "little") + b"{}"),
     "a header of a terabyte": (read_model, (2**40).to_bytes(8, "little") + b"{}"),
     "a tensor of terabytes": (read_model, len(TENSOR).to_bytes(8, "little") + TENSOR + bytes(8)),
     "a table of 10^9 points": (read_setfl, b"\n\n\n1 Cu\n999999999 0.1 999999999 0.1 6\n29 63.5 3.6 fcc\n0 1 2\n"),
@@ -199,7 +241,8 @@ def test_a_file_larger_than_its_limit_is_not_opened(tmp_path):
     path = tmp_path / "file"
     with path.open("wb") as file:
         file.truncate(10**10)  # sparse: it takes no room
-    for read in (load_campaign, load_fit, read_setfl, read_json, read_frames, read_npz, lambda p: list(read_lines(p))):
+    texts = (load_campaign, load_fit, read_setfl, read_json, read_frames, lambda p: list(read_lines(p)))
+    for read in (*texts, read_npz, read_model, read_artifact, read_nequix, read_mace):
         with pytest.raises(PhasecalError, match=r"10000000000 bytes|larger than"):
             read(path)
 

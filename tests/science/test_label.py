@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -98,6 +100,8 @@ WRONG = {
     "no such module": (["--calculator", "nowhere:EMT"], 2, "module:factory"),
     "no such factory": (["--calculator", "ase.calculators.emt:Nothing"], 2, "module:factory"),
     "missing file": (["--lammps", COMMANDS[0], "--file", "none.alloy"], 2, "none.alloy: no such file"),
+    "a large file": (["--lammps", COMMANDS[0], "--file", "large.alloy"], 2, "large.alloy: 10000000000 bytes are too"),
+    "no element": (["--lammps", "pair_style zero 5", "--elements", "Qq"], 2, "Qq: no chemical element"),
     "a shell": (["--lammps", "shell rm x"], 2, "pair_style"),
     "another element": (["--lammps", "pair_style zero 5", "--elements", "Ti"], 2, "hold Cu"),
 }
@@ -107,6 +111,8 @@ WRONG = {
 def test_what_cannot_be_done_is_one_sentence(arguments, code, message, frames, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frames[0].write("a.extxyz")
+    with Path("large.alloy").open("wb") as file:
+        file.truncate(10**10)  # sparse: it takes no room
     result = CliRunner().invoke(main, ["label", "a.extxyz", "-o", "out.extxyz", *arguments])
     assert result.exit_code == code, result.output
     assert message in result.output

@@ -157,8 +157,40 @@ def test_damaged_nequix_files_are_refused(nequix, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"n_layers": 10**9},
+        {"n_layers": "2"},
+        {"lmax": 40},
+        {"hidden_irreps": "9999999999x0e"},
+        {"hidden_irreps": " + ".join(["1x0e"] * 21)},
+        {"radial_mlp_layers": 10**6},
+        {"cutoff": 1e6},
+        {"atomic_numbers": [-1, 22]},
+        {"atomic_numbers": [22, 22]},
+    ],
+)
+def test_networks_that_are_too_large_are_refused_before_they_are_built(nequix, tmp_path, monkeypatch, change):
+    path, model = nequix
+    monkeypatch.setitem(sys.modules, "nequix.model", None)
+    header, _, weights = path.read_bytes().partition(b"\n")
+    (tmp_path / "large.nqx").write_bytes(json.dumps(json.loads(header) | change).encode() + b"\n" + weights)
+    with pytest.raises(InputError, match=r"large\.nqx: not a weight file of family nequix \((?!.*not installed)"):
+        type(model).from_file(tmp_path / "large.nqx", ["Ti"], [])
+    monkeypatch.setattr(type(model), "config", {**model.config, "network": model.network.settings | change})
+    model.save(tmp_path / "large.safetensors")
+    with pytest.raises(DataError, match=r"large\.safetensors: not a readable phasecal model"):
+        load_model(tmp_path / "large.safetensors")
+
+
+@pytest.mark.parametrize(
     ("section", "change", "message"),
     [
+        ("config", {"l_max": 6, "correlation": 3}, "tables that are too large"),
+        ("config", {"num_layers": 10**9}, "num_layers is 1000000000"),
+        ("config", {"radial_mlp_hidden": [10**9]}, "radial_mlp_hidden is 1000000000"),
+        ("config", {"readout_irreps": ["9999999999x0e", "0e"]}, "9999999999x0e"),
+        ("dataset_info", {"graph_cutoff_angstrom": 1e6}, "cutoff"),
         ("config", {"predict_partial_charges": True}, "a network with charges"),
         ("config", {"num_readout_heads": 2}, "several heads"),
         ("dataset_info", {"atomic_energies_map": [{"13": -1.0}]}, "several heads"),

@@ -75,9 +75,12 @@ def test_two_phase_boxes_have_a_square_cross_section_and_grow_along_z():
         ({"prototype": None}, "unknown prototype None"),
         ({"elements": ["Cu", "Ni"]}, "takes 1 element"),
         ({"elements": ["Qq"]}, "unknown element"),
+        ({"elements": ["9999999999"]}, "unknown element"),  # ASE would make that many atoms
+        ({"elements": "C"}, "a list of elements"),
         ({"a": -1.0}, "a must be a length"),
         ({"a": float("nan")}, "a must be a length"),
         ({"a": None}, "a must be a length"),
+        ({"a": []}, "a must be a length"),
         ({"c": 5.0}, "only meaningful for hcp"),
     ],
 )

@@ -17,6 +17,7 @@ from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.query import POINT, TASK_OF_TYPE, among, describe_model, pk_of_hash, place_of, process_type
 from aiida_phasecal.tree import OLDEST_FIRST
+from phasecal.bounded import MAX_MESSAGE, one_line
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.reduced import is_reduced, reduced
 from phasecal.errors import InputError
@@ -269,8 +270,8 @@ def engine_version(job: int) -> str | None:
     builder.append(orm.FolderData, with_incoming="job", edge_filters={"label": "retrieved"})
     folder = builder.first(flat=True)
     for name in folder.base.repository.list_object_names() if folder else []:
-        with folder.base.repository.open(name) as log:
-            line = log.readline().strip()
+        with folder.base.repository.open(name, "rb") as log:
+            line = one_line(log.readline(MAX_MESSAGE).decode(errors="replace"))
         if line.startswith(ENGINE):
             return line
     return None

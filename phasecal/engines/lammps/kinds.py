@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from phasecal.bounded import MAX_PROBLEMS, one_line
 from phasecal.engines.lammps.bulk import BulkTask
 from phasecal.engines.lammps.coexistence import CoexistenceTask
 from phasecal.engines.lammps.frenkel_ladd import FrenkelLaddTask
@@ -56,4 +57,4 @@ def validate_task(task: Mapping[str, Any]) -> MdTask:
             key = ".".join(str(part) for part in item["loc"] if part not in _NAMES)
             message = item["msg"].removeprefix("Value error, ")
             parts.append(f"{key}: {message}" if key else message)
-        raise InputError("MD task: " + "; ".join(parts)) from error
+        raise InputError(f"MD task: {one_line('; '.join(parts), MAX_PROBLEMS)}") from error
