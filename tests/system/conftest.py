@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import end_all
+from processes import end_all, processes_of
 
 BIN = Path(sys.executable).parent
 
@@ -78,6 +78,13 @@ class Installation:
         assert workers
         for pid in workers:
             os.kill(pid, signal.SIGKILL)
+
+    def kill_daemon(self) -> None:
+        """kill -9 of the daemon itself: its workers and its broker go on."""
+        daemons = [process for process in processes_of(self.folder) if "start-circus" in process.cmdline()]
+        assert daemons
+        for daemon in daemons:
+            daemon.kill()
 
 
 @pytest.fixture(scope="session")
