@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+import services
 from aiida.manage import get_manager
 from aiida_phasecal.cli import cmd_phasecal
 from aiida_phasecal.difference import known_temperatures
@@ -20,50 +15,27 @@ from aiida_phasecal.lineage import lineage
 from aiida_phasecal.query import Selection, boundary_points, load_model_node, models
 from click.testing import CliRunner
 
-SERVER = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), shutil.which("initdb"))
-USER = "aiida"
-pytestmark = [
-    pytest.mark.skipif(SERVER is None, reason="PostgreSQL is not installed"),
-    # aiida-core leaves the connection of its first migration to the garbage collector
-    pytest.mark.filterwarnings("ignore:<psycopg.Connection object:ResourceWarning"),
-]
-
-
-def run(*command: object) -> None:
-    """Run a program of PostgreSQL, which refuses to be run by root."""
-    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    words = [*prefix, str(Path(SERVER).parent / str(command[0])), *map(str, command[1:])]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+# aiida-core leaves the connection of its first migration to the garbage collector
+pytestmark = pytest.mark.filterwarnings("ignore:<psycopg.Connection object:ResourceWarning")
 
 
 @pytest.fixture(scope="module")
-def port():
-    """A server of our own on the loopback interface."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number = free.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="phasecal-postgresql-"))
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-    run("initdb", "-D", folder / "data", "-U", USER, "-A", "trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-    options = f"-p {number} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    run("pg_ctl", "-D", folder / "data", "-o", options, "-l", folder / "log", "-w", "start")
-    run("createdb", "-h", "127.0.0.1", "-p", number, "-U", USER, "phasecal")
-    yield number
-    run("pg_ctl", "-D", folder / "data", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+def database():
+    """A server of our own."""
+    with services.postgresql() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def storage(port, aiida_config, aiida_profile, aiida_profile_factory, tmp_path_factory):
+def storage(database, aiida_config, aiida_profile, aiida_profile_factory, tmp_path_factory):
     """A profile with its record in PostgreSQL, instead of the session's."""
     config = {
         "database_engine": "postgresql_psycopg",
         "database_hostname": "127.0.0.1",
-        "database_port": port,
-        "database_username": USER,
+        "database_port": database.port,
+        "database_username": database.user,
         "database_password": "",
-        "database_name": "phasecal",
+        "database_name": database.name,
         "repository_uri": tmp_path_factory.mktemp("repository").as_uri(),
     }
     with aiida_profile_factory(aiida_config, storage_backend="core.psql_dos", storage_config=config) as profile:

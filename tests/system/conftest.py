@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import end_all, processes_of
 
 BIN = Path(sys.executable).parent
 
@@ -21,8 +22,11 @@ class Installation:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.home = folder / "home"
+        self.home.mkdir()
         self.environment = {
             **os.environ,
+            "HOME": str(self.home),  # nothing of the user's own is read or written
             "AIIDA_PATH": str(folder),
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "NO_COLOR": "1",
@@ -61,17 +65,26 @@ class Installation:
         return [pid for pid in map(int, out.split()) if self.owns(pid)]
 
     def owns(self, pid: int) -> bool:
-        """Say whether a process belongs to this installation."""
+        """Say whether a process was started by the daemon of this installation."""
         try:
             environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         except OSError:
             return False
-        return f"AIIDA_PATH={self.folder}".encode() in environment
+        return f"AIIDA_PATH={self.folder / '.aiida'}".encode() in environment  # AiiDA writes out what it was given
 
     def kill_workers(self) -> None:
         """kill -9 of every worker."""
-        for pid in self.workers():
+        workers = self.workers()
+        assert workers
+        for pid in workers:
             os.kill(pid, signal.SIGKILL)
+
+    def kill_daemon(self) -> None:
+        """kill -9 of the daemon itself: its workers and its broker go on."""
+        daemons = [process for process in processes_of(self.folder) if "start-circus" in process.cmdline()]
+        assert daemons
+        for daemon in daemons:
+            daemon.kill()
 
 
 @pytest.fixture(scope="session")
@@ -81,10 +94,13 @@ def installation(tmp_path_factory):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = tmp_path_factory.mktemp("installation")
     made = Installation(folder)
-    made.run("phasecal", "init")
-    yield made
-    made.run("verdi", "daemon", "stop")
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        made.run("phasecal", "init")
+        yield made
+        made.run("verdi", "daemon", "stop")
+    finally:
+        end_all(folder)  # jobs of a test that failed
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def without_pks(data: object) -> object:

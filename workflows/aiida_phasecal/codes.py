@@ -16,6 +16,10 @@ PROGRAMS = {
 }
 """Programs of an environment with phasecal: the label of the code of each, and the job that it runs."""
 
+# A job has one node: without the second line MPI listens on the machine's own address, also on one rank.
+SETUP = "export OMP_NUM_THREADS=1\nexport UCX_TLS=${UCX_TLS:-self,sm}"
+"""Shell lines before every program; whoever sets UCX_TLS in the environment of a computer is obeyed."""
+
 
 def set_up_codes(computer: orm.Computer, paths: Mapping[str, str], setups: Mapping[str, str], setup: str) -> list[str]:
     """Make the codes of a computer that are not there yet; return what was made.
@@ -37,7 +41,7 @@ def set_up_codes(computer: orm.Computer, paths: Mapping[str, str], setups: Mappi
                 computer=computer,
                 filepath_executable=paths[program],
                 default_calc_job_plugin=plugin,
-                prepend_text="export OMP_NUM_THREADS=1" + setups.get(program, setup),
+                prepend_text=SETUP + setups.get(program, setup),
             ).store()
             made.append(f"code {name}")
     return made

@@ -219,13 +219,18 @@ def try_jobs(computer: orm.Computer) -> list[dict]:
     Raises:
         EngineError: A job failed, or JAX computes another energy there than here.
     """
-    model = LjModel.from_parameters(
-        element="Ar", mass=39.95, epsilon=0.0104, sigma=3.4, cutoff_sigmas=2.5, shift=True, train=("epsilon", "sigma")
-    )
+    model = argon()
     node = ModelData.from_model(model, label="argon of `phasecal init`").store()
     options = job_options(computer, slots=1)
     with disable_caching():  # it is the computer that is tried
         return [run_lammps(computer, node, options), run_jax(computer, node, model, options)]
+
+
+def argon() -> LjModel:
+    """The potential of the small jobs."""
+    return LjModel.from_parameters(
+        element="Ar", mass=39.95, epsilon=0.0104, sigma=3.4, cutoff_sigmas=2.5, shift=True, train=("epsilon", "sigma")
+    )
 
 
 def check_options(options: dict, kind: str) -> dict:

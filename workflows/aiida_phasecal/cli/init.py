@@ -11,12 +11,16 @@ import sys
 import warnings
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from aiida_phasecal.cli.common import echo_json, json_option, load_profile
 from aiida_phasecal.daemon import end_orphans, is_daemon_running
 from phasecal.errors import InputError
+
+if TYPE_CHECKING:
+    from aiida import orm
 
 PROFILE = "phasecal"
 WORKERS = 1  # one writer: two workers can lock each other out of an SQLite database, and jobs run outside them anyway
@@ -57,7 +61,7 @@ def init(profile: str, file: Path | None, check: bool, as_json: bool) -> None:
         load_profile(profile)
         let_readers_in()
     load_profile(profile)
-    made += set_up_localhost()
+    made += set_up_localhost(profile)
     if start_daemon(profile):
         made.append("daemon")
     checked: list[dict] = []
@@ -133,19 +137,43 @@ def executable(name: str) -> str:
     return found
 
 
-def set_up_localhost() -> list[str]:
-    """Make the codes of this installation on localhost; return what was made."""
+def set_up_localhost(profile: str) -> list[str]:
+    """Make this machine a computer of the profile, and the codes of this installation on it; return what was made."""
     from aiida import orm
+    from aiida.common.exceptions import NotExistent
 
     from aiida_phasecal.codes import keep_compiled, set_up_codes
 
-    computer = orm.load_computer("localhost")
+    made = []
+    try:
+        computer = orm.load_computer("localhost")
+    except NotExistent:  # `verdi presto` makes one, `verdi profile setup` does not
+        set_options(profile)
+        computer = add_localhost(profile)
+        made.append("computer localhost")
     computer.set_minimum_job_poll_interval(POLL_INTERVAL_S)
     # the files of a login shell take a tenth of a second at every look, and codes name their programs and paths
     computer.configure(use_login_shell=False)
     programs = {name: executable(name) for name in ("lmp", "phasecal", "python")}
     compiled = keep_compiled(computer.get_workdir())
-    return set_up_codes(computer, programs, {"lmp": own_programs(programs["lmp"]) + compiled}, compiled)
+    return made + set_up_codes(computer, programs, {"lmp": own_programs(programs["lmp"]) + compiled}, compiled)
+
+
+def add_localhost(profile: str) -> orm.Computer:
+    """Make this machine a computer, as `verdi presto` does."""
+    from aiida import orm
+    from aiida.manage.configuration import get_config
+
+    computer = orm.Computer(
+        label="localhost",
+        hostname="localhost",
+        transport_type="core.local",
+        scheduler_type="core.direct",
+        workdir=str(Path(get_config().dirpath, "scratch", profile)),
+    ).store()
+    computer.set_default_mpiprocs_per_machine(1)
+    computer.configure(safe_interval=0)
+    return computer
 
 
 def own_programs(path: str) -> str:
