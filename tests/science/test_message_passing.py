@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -178,7 +179,7 @@ def test_networks_that_are_too_large_are_refused_before_they_are_built(nequix, t
     with pytest.raises(InputError, match=r"large\.nqx: not a weight file of family nequix \((?!.*not installed)"):
         type(model).from_file(tmp_path / "large.nqx", ["Ti"], [])
     monkeypatch.setattr(type(model), "config", {**model.config, "network": model.network.settings | change})
-    model.save(tmp_path / "large.safetensors")
+    replace(model).save(tmp_path / "large.safetensors")  # a copy, since a model remembers its hash
     with pytest.raises(DataError, match=r"large\.safetensors: not a readable phasecal model"):
         load_model(tmp_path / "large.safetensors")
 
