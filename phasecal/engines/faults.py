@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _DISK_FULL = ("No space left on device", "Disk quota exceeded", "I/O error while writing")
 _BLOWN_UP = ("Lost atoms", "Non-numeric", "Out of range atoms", "not-a-number")
-_BAD_RESTART = ("LAMMPS restart file", "no restart file matching")
+_BAD_RESTART = ("LAMMPS restart file", "no restart file matching", "continue.in")
 
 
 def line_about_full_disk(text: str) -> str | None:

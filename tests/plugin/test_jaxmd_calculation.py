@@ -58,7 +58,7 @@ def test_task_and_model_are_written(prepare_job, inputs):
 
 def test_a_continued_run_brings_log_parts_and_checkpoints(prepare_job, inputs, aiida_localhost, tmp_path):
     parent = orm.RemoteData(remote_path=str(tmp_path), computer=aiida_localhost).store()
-    calcinfo, folder = prepare_job(JaxMdCalculation, {**inputs, "parent_folder": parent})
+    calcinfo, folder = prepare_job(JaxMdCalculation, {**inputs, "interrupted_folder": parent})
     with folder:
         copied = {source.rsplit("/", 1)[1] for _, source, _ in calcinfo.remote_copy_list}
     assert copied == set(FILES_OF_PARENT)

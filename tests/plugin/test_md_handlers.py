@@ -73,14 +73,14 @@ def child(chain, aiida_localhost, tmp_path):
 def test_an_interrupted_run_continues_from_its_folder(chain, child, status):
     node = child(status, restart_step=500)
     assert chain.inspect_process().status == 0
-    assert chain.ctx.inputs.parent_folder.uuid == node.outputs.remote_folder.uuid
+    assert chain.ctx.inputs.interrupted_folder.uuid == node.outputs.remote_folder.uuid
 
 
 def test_a_job_whose_folder_is_not_on_record_counts_all_the_same(chain, child):
     """Seen after a worker was killed while it uploaded the job (docs/results/faults.md)."""
     child(CODES.ERROR_INTERRUPTED.status, restart_step=500, has_folder=False)
     assert chain.inspect_process().status == 0
-    assert "parent_folder" not in chain.ctx.inputs
+    assert "interrupted_folder" not in chain.ctx.inputs
     outputs = LammpsMdWorkChain.spec().outputs
     assert not outputs["remote_folder"].required
     assert outputs["results"].required
@@ -90,7 +90,7 @@ def test_a_job_whose_folder_is_not_on_record_counts_all_the_same(chain, child):
 def test_a_lost_run_starts_again(chain, child, status):
     child(status)
     assert chain.inspect_process().status == 0
-    assert "parent_folder" not in chain.ctx.inputs
+    assert "interrupted_folder" not in chain.ctx.inputs
     assert not chain.ctx.is_finished
 
 
@@ -100,7 +100,7 @@ def test_a_job_that_leaves_nothing_is_continued_from_where_the_one_before_it_was
     chain.inspect_process()
     child(status)
     assert chain.inspect_process().status == 0
-    assert chain.ctx.inputs.parent_folder.uuid == good.outputs.remote_folder.uuid
+    assert chain.ctx.inputs.interrupted_folder.uuid == good.outputs.remote_folder.uuid
 
 
 def test_jobs_that_get_further_are_not_counted_and_others_are_given_up(chain, child):
@@ -121,7 +121,7 @@ def test_a_restart_file_that_was_half_written_is_not_used(chain, child):
     chain.inspect_process()
     child(CODES.ERROR_RESTART_UNREADABLE.status, restart_step=500)
     assert chain.inspect_process().status == 0
-    assert "parent_folder" not in chain.ctx.inputs
+    assert "interrupted_folder" not in chain.ctx.inputs
     for _ in range(2):
         child(CODES.ERROR_RESTART_UNREADABLE.status)
         status = chain.inspect_process().status
@@ -134,7 +134,7 @@ def test_a_blown_up_run_gets_half_the_time_step_once(chain, child, bulk_task):
     child(CODES.ERROR_BLOWN_UP.status)
     assert chain.inspect_process().status == 0
     assert chain.ctx.inputs.task.get_dict() == lammps.with_half_step(bulk_task)
-    assert "parent_folder" not in chain.ctx.inputs
+    assert "interrupted_folder" not in chain.ctx.inputs
     child(CODES.ERROR_BLOWN_UP.status)
     ended = chain.inspect_process()
     assert (ended.status, ended.message) == (CODES.ERROR_BLOWN_UP.status, "mocked")
@@ -192,10 +192,14 @@ def jobs_of(chain: orm.WorkChainNode) -> list[orm.CalcJobNode]:
 
 def test_a_run_that_is_killed_twice_is_as_if_it_had_not_been(inputs, wrapped, bulk_task, copper_model, tmp_path):
     """Killed before there is anything to continue, then in production, and then left alone."""
-    task = {**bulk_task, "production_steps": 3000, "restart_every": 1000}
-    script = 'case $job in 1) kill_at 10 "$@";; 2) kill_at 1010 "$@";; *) lammps "$@";; esac'
+    task = {**bulk_task, "equilibration_steps": 3000, "production_steps": 3000, "restart_every": 1000}
+    script = 'case $job in 1) kill_at 0 "$@";; 2) kill_at 1010 "$@";; *) lammps "$@";; esac'
+    builder = {**inputs, "task": orm.Dict(task).store(), "code": wrapped(script)}
     with enable_caching(identifier="aiida.calculations:phasecal.*"):  # as everywhere: a failed job must not be copied
-        outputs, chain = run_get_node(LammpsMdWorkChain, **{**inputs, "task": orm.Dict(task), "code": wrapped(script)})
+        outputs, chain = run_get_node(LammpsMdWorkChain, **builder)
+        _, resumed = run_get_node(LammpsMdWorkChain, **builder)
+    (job,) = jobs_of(resumed)  # the run as a whole is known, although the job that ended it began in the middle
+    assert job.base.caching.get_cache_source() == jobs_of(chain)[2].uuid
     assert chain.is_finished_ok, chain.exit_message
     early, interrupted = CODES.ERROR_INTERRUPTED_EARLY.status, CODES.ERROR_INTERRUPTED.status
     assert [job.exit_status for job in jobs_of(chain)] == [early, interrupted, 0]

@@ -92,7 +92,7 @@ def test_inputs_carry_every_digit_in_lammps_units(md, tmp_path):
 
 
 def test_every_variable_of_the_scripts_is_written(md):
-    own = {"edge_x", "edge_y", "edge_z", "force_sq", "isrestart"}
+    own = {"edge_x", "edge_y", "edge_z", "force_sq", "isrestart", "stage"}
     for task in (md.bulk_task(), md.coexistence_task(), md.pinning_task()):
         kind = task["kind"]
         used = set(re.findall(r"\$\{(\w+)\}|v_(\w+)", lammps.script_path(kind).read_text()))
@@ -216,8 +216,10 @@ def test_a_bulk_run_is_reproducible_and_starts_where_it_should(md, tmp_path):
     np.testing.assert_array_equal(outputs[0].sample.positions, outputs[1].sample.positions)
     np.testing.assert_array_equal(outputs[0].thermo["pe"], outputs[1].thermo["pe"])
     assert sorted(path.name for path in (tmp_path / "one").glob(lammps.RESTART_GLOB)) == [
-        "state.100.restart",
-        "state.200.restart",
+        "equilibrate.100.restart",
+        "production.0.restart",
+        "production.100.restart",
+        "production.200.restart",
     ]
 
 
@@ -245,12 +247,45 @@ def test_a_pinning_run_prints_the_order_that_its_frames_have_and_continues(md, t
     waves = np.exp(2j * np.pi * scaled_positions(output.sample) @ lammps.validate_task(task).wave_vector)
     found = output.thermo["q"][np.isin(output.thermo["step"], output.sample.steps)]
     np.testing.assert_allclose(np.abs(waves.sum(axis=1)) / output.n_atoms**0.5, found, rtol=1e-5)
-    (tmp_path / "state.200.restart").unlink()
+    (tmp_path / "production.200.restart").unlink()
     lammps.write_inputs(tmp_path, task, model, restart=True)
     lammps.run_lammps(tmp_path, "pinning")
     again = lammps.read_output(tmp_path, task, model.hash, model.elements)
     assert again.finished
     np.testing.assert_allclose(again.thermo["q"], output.thermo["q"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["coexistence", "pinning"])
+def test_a_run_that_was_killed_before_production_goes_on_with_the_stage_that_it_was_in(md, tmp_path, kind):
+    model, task = md.CopperFile(), {"coexistence": md.coexistence_task, "pinning": md.pinning_task}[kind]()
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    lammps.write_inputs(whole, task, model)
+    lammps.run_lammps(whole, kind)
+    output = lammps.read_output(whole, task, model.hash, model.elements)
+    log = (whole / lammps.LOG_FILE).read_text()
+    stages = re.findall(r"^phasecal stage: (\w+)$", log, re.M)
+    assert stages == ["start", "relax", "melt", "cool", "settle", "production", "done"]
+    steps = []
+    for stage in stages[2:6]:
+        killed = tmp_path / stage
+        killed.mkdir()
+        lammps.write_inputs(killed, task, model, restart=True)
+        first = min(whole.glob(f"{stage}.*.restart"), key=lambda path: int(path.name.split(".")[1]))
+        shutil.copy(first, killed)
+        (killed / lammps.CONTINUE_FILE).write_text(f"variable stage index {stage}\n")
+        (killed / lammps.LOG_FILE).write_text(log[: log.index(f"\nphasecal stage: {stage}\n") + 1])
+        steps.append(lammps.read_output(killed, task, model.hash, model.elements).restart_step)
+        lammps.run_lammps(killed, kind)
+        continued = lammps.read_output(killed, task, model.hash, model.elements)
+        assert continued.finished
+        rest = (killed / lammps.LOG_FILE).read_text().rpartition("phasecal stage: start\n")[2]
+        assert re.findall(r"^phasecal stage: (\w+)$", rest, re.M) == stages[stages.index(stage) :]
+        np.testing.assert_allclose(continued.thermo["lx"], output.thermo["lx"], rtol=1e-12)  # of the stage `relax`
+        np.testing.assert_array_equal(continued.thermo["step"], output.thermo["step"])
+    values = lammps.validate_task(task).parameters()
+    lengths = [2 * values["relax_half"], values["melt_steps"], values["cool_steps"], values["settle_steps"]]
+    assert steps == np.cumsum(lengths).tolist()
 
 
 @pytest.mark.parametrize("role", ["solid", "liquid"])

@@ -77,7 +77,7 @@ def test_wrong_tasks_are_named(kind, change, message):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_variable_of_the_scripts_is_written(kind):
     text = lammps.script_path(kind).read_text()
-    own = set(re.findall(r"^variable\s+(\w+)", text, re.MULTILINE)) | {"isrestart", "spring"}
+    own = set(re.findall(r"^variable\s+(\w+)", text, re.MULTILINE)) | {"isrestart", "spring", "stage"}
     used = {a or b for a, b in re.findall(r"\$\{(\w+)\}|v_(\w+)", text)}
     parameters = set(lammps.validate_task(task_of(kind)).parameters())
     assert used - own <= parameters
@@ -188,7 +188,7 @@ def test_the_spring_energy_is_that_of_the_displacements(runs):
 def test_a_continued_run_keeps_its_schedule_and_its_sites(md, runs, tmp_path):
     """fix ti/spring does not: in a continued run it begins again with λ = 0."""
     whole, task, folder = runs["frenkel-ladd"]
-    for name in ("state.75.restart", "start.data", "Cu_mishin1.eam.alloy"):
+    for name in ("production.75.restart", "continue.in", "start.data", "Cu_mishin1.eam.alloy"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     log = (folder / "log.lammps").read_text()
     (tmp_path / "log.lammps").write_text(log[: log.index("  - [80, ")])
@@ -208,7 +208,7 @@ def test_a_continued_run_keeps_its_schedule_and_its_sites(md, runs, tmp_path):
 
 def test_a_continued_isobar_keeps_its_leg(md, runs, tmp_path):
     whole, task, folder = runs["reversible-scaling"]
-    for name in ("state.225.restart", "start.data", "Cu_mishin1.eam.alloy"):
+    for name in ("production.225.restart", "continue.in", "start.data", "Cu_mishin1.eam.alloy"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     log = (folder / "log.lammps").read_text()
     (tmp_path / "log.lammps").write_text(log[: log.index("  - [230, ")])

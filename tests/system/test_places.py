@@ -54,7 +54,7 @@ first, second = sorted(node.called, key=lambda job: job.pk)
 print(json.dumps({
     "exits": [job.exit_status for job in (node, first, second)],
     "scheduler": first.get_scheduler_stderr(),
-    "continued": second.inputs.parent_folder == first.outputs.remote_folder,
+    "continued": second.inputs.interrupted_folder == first.outputs.remote_folder,
     "steps": node.outputs.sample.get_sample().steps.tolist(),
 }))
 """
@@ -180,8 +180,8 @@ def stopped(installation, cluster, lab):
     run = subprocess.Popen([sys.executable, "-c", RUN], env=installation.environment, stdout=subprocess.PIPE, text=True)
     try:
         scratch = cluster.folder / "scratch"
-        known = set(scratch.rglob("state.*.restart"))
-        wait_until(lambda: set(scratch.rglob("state.*.restart")) - known, 120, "no restart file")
+        known = set(scratch.rglob("production.[1-9]*.restart"))
+        wait_until(lambda: set(scratch.rglob("production.[1-9]*.restart")) - known, 120, "no restart file")
         for process in processes_of(cluster.folder):
             if process.name() == "lmp":
                 process.send_signal(signal.SIGSTOP)

@@ -2,6 +2,7 @@
 
 from phasecal.engines.lammps.commands import ARTIFACT_FILE, LOG_FILE
 from phasecal.engines.lammps.inputs import (
+    CONTINUE_FILE,
     DUMP_FILE,
     RESTART_GLOB,
     lammps_executable,
@@ -16,6 +17,7 @@ from phasecal.engines.lammps.task import timestep_fs
 
 __all__ = [
     "ARTIFACT_FILE",
+    "CONTINUE_FILE",
     "DUMP_FILE",
     "LOG_FILE",
     "RESTART_GLOB",

@@ -22,7 +22,9 @@ from phasecal.engines.lammps.plugin import prepare_model
 from phasecal.errors import EngineError, InputError
 
 DUMP_FILE = "production.dump"
-RESTART_GLOB = "state.*.restart"
+RESTART_GLOB = "*.restart"
+CONTINUE_FILE = "continue.in"
+"""Says at which stage a run goes on; written by the script itself, after the restart file of that stage."""
 EXTERNAL = "phasecal.engines.lammps.plugin.external"
 
 

@@ -21,6 +21,7 @@ from phasecal.bounded import printable, read_lines
 from phasecal.engines.lammps.commands import LOG_FILE
 from phasecal.engines.lammps.inputs import DUMP_FILE
 from phasecal.engines.lammps.kinds import validate_task
+from phasecal.engines.lammps.progress import preparation_steps
 from phasecal.engines.lammps.task import MdTask
 from phasecal.sample import Sample
 from phasecal.units import BAR_PER_GPA
@@ -45,6 +46,7 @@ COLUMNS = {
 """Names of LAMMPS' thermo columns and ours: K, eV per cell, Å³, Å, GPa; force_sq is Σ F²/m in (eV/Å)²/amu."""
 _PRESSURES = ("press", "pxx", "pyy", "pzz")
 _STAGE = re.compile(r"^phasecal stage: (\w+)$")
+_SAVED = re.compile(r"^variable stage index (\w+)$")
 _KEYWORDS = re.compile(r"^keywords: \[(.*)\]$")
 _ROW = re.compile(r"^\s+- \[(.*)\]$")
 _LOOP = re.compile(r"^Loop time of (\S+) on")
@@ -67,8 +69,7 @@ class MdOutput:
         sample: The frames of the production stage, or None when there is none.
         n_atoms: Number of atoms.
         steps_done: Production steps that left a line in the log.
-        restart_step: Newest step from which the run can be continued, 0 when there is none; jax-md, which can be
-            continued before production too, counts the steps of all stages.
+        restart_step: Newest step from which the run can be continued, counted through all stages; 0 when there is none.
         finished: All production steps were done and LAMMPS ended in order.
         error: LAMMPS' last error message, if it ended with one.
         wall_s: Wall time of all stages, including lost parts of interrupted runs, s.
@@ -92,6 +93,7 @@ class _Log:
     names: tuple[str, ...] = ()
     n_atoms: int = 0
     stage: str = ""
+    saved: str = ""
     error: str | None = None
     wall_s: float = 0.0
 
@@ -121,12 +123,20 @@ def read_output(folder: Path, task: Mapping[str, Any], model_hash: str, elements
         sample=sample,
         n_atoms=log.n_atoms,
         steps_done=steps_done,
-        # the restart file of a step is written after the line of that step
-        restart_step=max(0, steps_done - 1) // checked.restart_every * checked.restart_every,
+        restart_step=_restart_step(log, checked, steps_done),
         finished=log.stage == "done" and steps_done == checked.production_steps,
         error=log.error,
         wall_s=log.wall_s,
     )
+
+
+def _restart_step(log: _Log, task: MdTask, steps_done: int) -> int:
+    """Newest step, of all stages, whose restart file is there."""
+    if not log.saved and log.stage != "production":
+        return 0
+    # the restart file of a step is written after the line of that step
+    in_production = max(0, steps_done - 1) // task.restart_every * task.restart_every
+    return preparation_steps(task, log.saved or "production") + in_production
 
 
 def missing(output: MdOutput, task: Mapping[str, Any]) -> str | None:
@@ -188,6 +198,8 @@ def _read_log(lines: Iterable[str], needed: set[str], last: int) -> _Log:
                 log.error = None
                 log.wall_s += cpu
                 cpu = 0.0
+        elif match := _SAVED.match(line):
+            log.saved = match[1]
         elif match := _KEYWORDS.match(line):
             log.names = tuple(name.strip(" '") for name in match[1].split(",") if name.strip())
         elif (match := _ROW.match(line)) and {"Step", "CPU"} <= set(log.names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -19,8 +20,14 @@ STAGE = "\nphasecal stage: "
 """At the beginning of a line: LAMMPS prints the command before what it prints."""
 _KEYWORDS = re.compile(r"^keywords: \[(.*)\]$", re.MULTILINE)
 _ROW = re.compile(r"^\s+- \[(.*), \]$", re.MULTILINE)
-_PREPARATION = {"relax_half": 2, "melt_steps": 1, "cool_steps": 1, "settle_steps": 1, "equilibration_steps": 1}
-"""Variables of the scripts that say how long the stages before production are, and how often each is run."""
+_PREPARATION = {
+    "relax": ("relax_half", 2),
+    "melt": ("melt_steps", 1),
+    "cool": ("cool_steps", 1),
+    "settle": ("settle_steps", 1),
+    "equilibrate": ("equilibration_steps", 1),
+}
+"""Stages before production in their order: the variable of the scripts that says how long one is, and how often."""
 _ROWS_OF_SPEED = 200
 """Speed is that of the newest lines: a machine that others use too does not stay as fast as it was."""
 
@@ -52,10 +59,11 @@ def total_steps(task: Mapping[str, Any]) -> int:
     return preparation_steps(checked) + checked.production_steps
 
 
-def preparation_steps(task: MdTask) -> int:
-    """MD steps before production."""
+def preparation_steps(task: MdTask, before: str = "production") -> int:
+    """MD steps before production, or before an earlier stage."""
     parameters = task.parameters()
-    return sum(times * int(parameters.get(name, 0)) for name, times in _PREPARATION.items())
+    stages = itertools.takewhile(lambda stage: stage != before, _PREPARATION)
+    return sum(times * int(parameters.get(name, 0)) for name, times in map(_PREPARATION.__getitem__, stages))
 
 
 def read_progress(folder: Path, task: Mapping[str, Any]) -> RunProgress | None:

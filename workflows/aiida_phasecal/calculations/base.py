@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiida import orm
 from aiida.engine.processes.process_spec import CalcJobProcessSpec
+from aiida.orm.nodes.process.calculation.calcjob import CalcJobNodeCaching
 
 from aiida_phasecal.advice import advice
 
@@ -26,6 +27,14 @@ while true; do
 done
 exec 8>&-"""
 
+
+INTERRUPTED = "interrupted_folder"
+"""Input of a job that continues another one."""
+
+# A job that continued an interrupted one and came to the end has the result of the whole run. The cache must not
+# compare where it began, or a campaign that is resumed would do every run again that had been interrupted once. The
+# name is phasecal's own: this list is that of all jobs of the profile.
+CalcJobNodeCaching._hash_ignored_inputs = [*CalcJobNodeCaching._hash_ignored_inputs, INTERRUPTED]
 
 SCHEDULER_LOG = "`verdi calcjob outputcat PK _scheduler-stderr.txt`."
 RESTARTED = (

@@ -10,7 +10,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob
 
 from aiida_phasecal.calculations.base import BandedProcessSpec
-from aiida_phasecal.calculations.lammps import declare_md
+from aiida_phasecal.calculations.lammps import declare_md, files_of_interrupted
 from aiida_phasecal.data.model import ModelData
 from phasecal.engines import jaxmd
 
@@ -21,7 +21,7 @@ class JaxMdCalculation(CalcJob):
     """One bulk run with jax-md; the code is the Python of an environment with phasecal."""
 
     _spec_class = BandedProcessSpec
-    CACHE_VERSION = 1  # to be raised when the same inputs give another result
+    CACHE_VERSION = 2  # to be raised when the same inputs give another result
 
     @classmethod
     def define(cls, spec) -> None:
@@ -49,9 +49,5 @@ class JaxMdCalculation(CalcJob):
         calcinfo.provenance_exclude_list = [jaxmd.MODEL_FILE]
         calcinfo.retrieve_list = [jaxmd.LOG_FILE, self.options.output_filename]
         calcinfo.retrieve_temporary_list = [jaxmd.PART_GLOB]
-        if "parent_folder" in self.inputs:
-            parent = self.inputs.parent_folder
-            calcinfo.remote_copy_list = [
-                (parent.computer.uuid, f"{parent.get_remote_path()}/{name}", ".") for name in FILES_OF_PARENT
-            ]
+        calcinfo.remote_copy_list = files_of_interrupted(self.inputs, FILES_OF_PARENT)
         return calcinfo

@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from aiida import orm
+from aiida.common import AttributeDict
 from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida_lammps.calculations.raw import LammpsRawCalculation
 
 from aiida_phasecal.advice import advice
-from aiida_phasecal.calculations.base import MAKE_ROOM, SCHEDULER_LOG, BandedProcessSpec
+from aiida_phasecal.calculations.base import INTERRUPTED, MAKE_ROOM, SCHEDULER_LOG, BandedProcessSpec
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from phasecal.engines import lammps
 from phasecal.errors import PhasecalError
 
-FILES_OF_PARENT = (lammps.LOG_FILE, lammps.DUMP_FILE, lammps.RESTART_GLOB)
+FILES_OF_PARENT = (lammps.LOG_FILE, lammps.DUMP_FILE, lammps.RESTART_GLOB, lammps.CONTINUE_FILE)
 
 
 class LammpsMdCalculation(LammpsRawCalculation):
@@ -55,7 +56,7 @@ class LammpsMdCalculation(LammpsRawCalculation):
         calcinfo = super().prepare_for_submission(folder)
         task = self.inputs.task.get_dict()
         lammps.write_inputs(
-            Path(folder.abspath), task, self.inputs.model.get_model(), restart="parent_folder" in self.inputs
+            Path(folder.abspath), task, self.inputs.model.get_model(), restart=INTERRUPTED in self.inputs
         )
         calcinfo.codes_info[0].cmdline_params = ["-log", "none", *calcinfo.codes_info[0].cmdline_params]
         if Path(folder.abspath, lammps.ARTIFACT_FILE).exists():
@@ -67,11 +68,7 @@ class LammpsMdCalculation(LammpsRawCalculation):
             )
         calcinfo.retrieve_list += [lammps.LOG_FILE]
         calcinfo.retrieve_temporary_list = [lammps.DUMP_FILE]
-        if "parent_folder" in self.inputs:
-            parent = self.inputs.parent_folder
-            calcinfo.remote_copy_list = [
-                (parent.computer.uuid, f"{parent.get_remote_path()}/{name}", ".") for name in FILES_OF_PARENT
-            ]
+        calcinfo.remote_copy_list = files_of_interrupted(self.inputs, FILES_OF_PARENT)
         return calcinfo
 
 
@@ -79,6 +76,13 @@ def drop_unused_codes(spec) -> None:
     """Take away the exit codes of aiida-lammps' own parser, which phasecal does not use."""
     for label in ("ERROR_PARSER_DETECTED_LAMMPS_RUN_ERROR", "ERROR_OUTFILE_MISSING", "ERROR_PARSING_OUTFILE"):
         del spec.exit_codes[label]
+
+
+def files_of_interrupted(inputs: AttributeDict, names: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """Return what to copy from the folder of the interrupted run, if the job continues one."""
+    if (interrupted := inputs.get(INTERRUPTED)) is None:
+        return []
+    return [(interrupted.computer.uuid, f"{interrupted.get_remote_path()}/{name}", ".") for name in names]
 
 
 def n_ranks(computer: orm.Computer, options) -> int:
@@ -97,7 +101,7 @@ def declare_md(spec, engine: str, log: str) -> None:
         help="MD task: kind, state (K, GPa), cell, numbers of steps, seed. See phasecal.engines.lammps.task.",
     )
     spec.input(
-        "parent_folder",
+        INTERRUPTED,
         valid_type=orm.RemoteData,
         required=False,
         help="Folder of an interrupted run of the same task: continue from its newest restart file.",
@@ -169,7 +173,9 @@ def declare_interruptions(spec, read_log: str) -> None:
         400,
         "ERROR_INTERRUPTED",
         message=advice(
-            "The run ended at step {done} before it was finished{why}.", look=SCHEDULER_LOG, next_step=restarted
+            "The run ended at step {done} of its production, before it was finished{why}.",
+            look=SCHEDULER_LOG,
+            next_step=restarted,
         ),
     )
     spec.exit_code(

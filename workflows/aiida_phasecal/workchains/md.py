@@ -7,6 +7,7 @@ from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, process_handler, while_
 
 from aiida_phasecal.advice import advice, parts_of, passed_on
+from aiida_phasecal.calculations.base import INTERRUPTED
 from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.monitor import monitors
@@ -61,11 +62,16 @@ def declare_restart_codes(spec) -> None:
         message=advice(
             "{lost} jobs in a row got no further: {message}",
             look="`verdi process report PK`: why each job ended, and what the last one printed.",
-            next_step="walltime must hold the stages before production and `restart_every` steps of it, memory the "
+            next_step="walltime must hold each stage before production and `restart_every` steps of it, memory the "
             "whole cell, and the code must start (`verdi code test`); then `phasecal resume` the campaign.",
         ),
     )
     spec.exit_code(402, "ERROR_UNHANDLED_FAILURE", message=passed_on("A job failed in a way that no restart mends."))
+
+
+def going_on(step: int) -> str:
+    """Say where a run goes on."""
+    return f"continued from step {step} of all stages" if step else "restarted from the beginning"
 
 
 def code_of(job: orm.CalcJobNode) -> ExitCode:
@@ -92,7 +98,7 @@ class LammpsMdWorkChain(StepWorkChain, BaseRestartWorkChain):
     def define(cls, spec) -> None:
         """Declare inputs, outline and outputs."""
         super().define(spec)
-        unused = ("metadata", "parent_folder", "files", "filenames", "settings")
+        unused = ("metadata", INTERRUPTED, "files", "filenames", "settings")
         spec.expose_inputs(cls._process_class, exclude=unused)
         add_options_input(spec)
         spec.inputs["max_iterations"].default = lambda: orm.Int(MAX_ITERATIONS)
@@ -124,7 +130,7 @@ class LammpsMdWorkChain(StepWorkChain, BaseRestartWorkChain):
 
     def begin_again(self) -> None:
         """Let the next job start from the beginning."""
-        self.ctx.inputs.pop("parent_folder", None)
+        self.ctx.inputs.pop(INTERRUPTED, None)
         self.ctx.restart_step = 0
         self.ctx.lost = 0
 
@@ -150,9 +156,9 @@ class LammpsMdWorkChain(StepWorkChain, BaseRestartWorkChain):
             return None
         step = node.outputs.results.get("restart_step", 0) if "results" in node.outputs else 0
         if step > self.ctx.restart_step and "remote_folder" in node.outputs:
-            self.ctx.inputs.parent_folder = node.outputs.remote_folder
+            self.ctx.inputs[INTERRUPTED] = node.outputs.remote_folder
             self.ctx.restart_step, self.ctx.lost = step, 0
-            return self.handled(node, f"continued from step {step}")
+            return self.handled(node, going_on(step))
         return self.count_lost(node)
 
     @process_handler(priority=300, exit_codes=[CODES.ERROR_RESTART_UNREADABLE])
@@ -171,7 +177,7 @@ class LammpsMdWorkChain(StepWorkChain, BaseRestartWorkChain):
             code = self.exit_codes.ERROR_NO_PROGRESS.format(lost=self.ctx.lost, message=message)
             return ProcessHandlerReport(True, code)
         step = self.ctx.restart_step
-        return self.handled(node, f"continued from step {step}" if step else "restarted from the beginning")
+        return self.handled(node, going_on(step))
 
     def handled(self, node: orm.CalcJobNode, action: str) -> ProcessHandlerReport:
         """Report what was done about a failed run."""
