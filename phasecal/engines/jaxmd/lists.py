@@ -1,16 +1,22 @@
-"""Neighbour lists of moving atoms: made on the host, used as long as no pair can have come into reach unseen.
+"""Neighbour lists of moving atoms, used as long as no pair can have come into reach unseen.
 
 A list holds all pairs within ``cutoff + SKIN`` of its reference configuration. When the edges have changed by factors
 of at least s and no atom has moved by more than d beyond that, a pair that is not in the list is further apart than
 s (cutoff + SKIN) − 2d. As long as that exceeds the cutoff the list is exact.
 
 Rows have a fixed width, because every new width is a new compilation. It has room to spare and grows in steps.
+
+On a CPU lists are made by cells (matscipy). An accelerator looks at all pairs of a box that is so long that of each
+pair only the nearest images can be in reach: that is a hundred times as much work, and less time than the way to the
+host and back.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -49,6 +55,44 @@ def exact(lists: Lists, state: State, cutoff: Array) -> Array:
     return stretch.min() * (cutoff + SKIN) - 2 * furthest > cutoff
 
 
+def padded(longest: int) -> int:
+    """Return the width of rows of which the longest one has so many neighbours."""
+    return -(-int(SPARE * longest) // WIDTH_STEP) * WIDTH_STEP
+
+
+@partial(jax.jit, static_argnums=3)
+def lists_of_all_pairs(positions: Array, edges: Array, reach: Array, width: int) -> tuple[Lists, Array]:
+    """List all pairs within reach on the device, in boxes of which every edge is longer than twice the reach.
+
+    Args:
+        positions: Unwrapped positions, Å, shape (n_replicas, n_atoms, 3).
+        edges: Å, shape (n_replicas, 3).
+        reach: Å.
+        width: Width of the rows.
+
+    Returns:
+        The lists of all replicas, and the number of neighbours of the atom that has most. They are whole if that is not
+        more than the width.
+    """
+    n_atoms = positions.shape[1]
+    numbers = jnp.arange(n_atoms, dtype=jnp.int32)
+
+    def listed(replica: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+        x, edge = replica
+        vectors = x[None, :, :] - x[:, None, :]
+        images = -jnp.round(vectors / edge).astype(jnp.int32)
+        near = jnp.sum((vectors + images * edge) ** 2, axis=-1) < reach**2
+        near &= numbers[:, None] != numbers
+        neighbors = jnp.sort(jnp.where(near, numbers, n_atoms), axis=1)[:, :width]
+        neighbors = jnp.pad(neighbors, [(0, 0), (0, width - neighbors.shape[1])], constant_values=n_atoms)
+        rows, exists = numbers[:, None], neighbors < n_atoms
+        shifts = jnp.where(exists[..., None], images[rows, jnp.where(exists, neighbors, 0)], 0)
+        return neighbors, shifts, near.sum(axis=1).max()
+
+    neighbors, shifts, most = jax.lax.map(listed, (positions, edges))
+    return Lists(neighbors, shifts, positions, edges), most.max()
+
+
 def make_lists(
     positions: NDArray[np.float64], edges: NDArray[np.float64], cutoff: float, width: int
 ) -> tuple[Lists, int]:
@@ -71,7 +115,7 @@ def make_lists(
     count = np.bincount(i, minlength=n_atoms)
     longest = int(count.max(initial=1))
     if longest > width:
-        width = -(-int(SPARE * longest) // WIDTH_STEP) * WIDTH_STEP
+        width = padded(longest)
     neighbors: NDArray[np.int32] = np.full((n_atoms, width), n_atoms, dtype=np.int32)
     shifts: NDArray[np.int32] = np.zeros((n_atoms, width, 3), dtype=np.int32)
     slot = np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count)
@@ -81,10 +125,10 @@ def make_lists(
 
 
 def widened(lists: Lists, width: int) -> Lists:
-    """Return lists with wider rows."""
-    more = width - lists.neighbors.shape[1]
-    n_atoms = lists.neighbors.shape[0]
+    """Return lists with wider rows, on the device."""
+    neighbors, shifts = jnp.asarray(lists.neighbors), jnp.asarray(lists.shifts)
+    n_atoms, narrow = neighbors.shape[-2:]
+    pad = [*[(0, 0)] * (neighbors.ndim - 1), (0, width - narrow)]
     return lists._replace(
-        neighbors=np.pad(lists.neighbors, [(0, 0), (0, more)], constant_values=n_atoms),
-        shifts=np.pad(lists.shifts, [(0, 0), (0, more), (0, 0)]),
+        neighbors=jnp.pad(neighbors, pad, constant_values=n_atoms), shifts=jnp.pad(shifts, [*pad, (0, 0)])
     )

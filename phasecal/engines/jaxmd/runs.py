@@ -118,6 +118,7 @@ class _Batch:
         if resumed:
             self.state = State(*(jnp.stack(parts) for parts in zip(*(point.state for point in resumed), strict=True)))
             self.simulation.renew_lists(self.state)
+            self.simulation.share_memory(self.state)
         else:
             self.state = self._first_state()
 

@@ -1,7 +1,8 @@
 """Replicas of one number of atoms that move together: compiled steps, and neighbour lists renewed between them.
 
-On an accelerator replicas are vectorised; on a CPU they run one after the other, which is faster there. The compiled
-loop stops where a list would no longer be exact, and the host makes new ones for the replicas that need them.
+On an accelerator as many replicas are vectorised as its memory holds; on a CPU they run one after the other, which is
+faster there. The compiled loop stops where a list would no longer be exact, and the host makes new ones for the
+replicas that need them.
 """
 
 from __future__ import annotations
@@ -18,22 +19,26 @@ from jax import Array
 from numpy.typing import NDArray
 
 from phasecal.engines.jaxmd import integrator
-from phasecal.engines.jaxmd.lists import Lists, exact, make_lists, widened
+from phasecal.engines.jaxmd.lists import Lists, exact, lists_of_all_pairs, make_lists, padded, widened
 from phasecal.engines.jaxmd.state import CHAIN_LENGTH, COLUMNS, Barostat, Ensemble, State
+from phasecal.engines.jaxmd.surface import sampled_energy
+from phasecal.engines.lammps.task import SKIN
 from phasecal.errors import EngineError
 from phasecal.observables.ensemble import AMU_A2_PER_FS2_IN_EV
 from phasecal.potentials.base import EnergyFunction, Model
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 FLOAT = NDArray[np.float64]
+MEMORY_SHARE = 0.8
+"""Share of an accelerator's memory for what forces need in passing; the rest is for states, lists and the compiler."""
 
 
 class Mode(NamedTuple):
-    """What is compiled in: which motions there are, and whether replicas are vectorised."""
+    """What is compiled in: which motions there are, and how many replicas are vectorised at a time."""
 
     thermostat: bool
     barostat: Barostat
-    vectorised: bool
+    together: int
 
 
 class Atoms(NamedTuple):
@@ -76,16 +81,16 @@ class Simulation:
         """
         masses = np.array([model.masses[element] for element in model.elements])[species][..., None]
         self.atoms = Atoms(
-            function=model.energy_function,
+            function=sampled_energy(model),
             theta=jnp.asarray(model.theta),
             cutoff=jnp.asarray(model.cutoff),
             species=jnp.asarray(species),
             masses=jnp.asarray(masses * AMU_A2_PER_FS2_IN_EV),
         )
         self.width = width
-        self._mode = Mode(thermostat, barostat, jax.default_backend() != "cpu")
-        self._lists: list[Lists] = []
-        self._on_device: Lists | None = None
+        self._mode = Mode(thermostat, barostat, together=1)
+        self._memory = accelerator_memory()
+        self._lists: Lists | None = None
 
     def start(self, positions: FLOAT, edges: FLOAT, momenta: FLOAT) -> State:
         """Return the state of replicas with chains and boxes at rest, and its forces.
@@ -109,21 +114,65 @@ class Simulation:
             barostat=chain,
         )
         self.renew_lists(state)
-        with_forces: State = _evaluate(self.atoms, state, self._batch_of_lists(), self._mode)
+        self.share_memory(state)
+        with_forces: State = _evaluate(self.atoms, state, self._lists, self._mode)
         return with_forces
 
+    def share_memory(self, state: State) -> None:
+        """Find how many replicas are vectorised at a time, from what the forces of one of them need."""
+        if self._memory is None:
+            return
+        atoms = self.atoms._replace(species=self.atoms.species[:1], masses=self.atoms.masses[:1])
+        one, lists = jax.tree.map(lambda part: part[:1], (state, self._lists))
+        compiled = _evaluate.lower(atoms, one, lists, self._mode).compile()
+        needed = compiled.memory_analysis().temp_size_in_bytes  # type: ignore[union-attr]  # None on no platform of ours
+        self._mode = self._mode._replace(together=fitting(len(state.energy), needed, MEMORY_SHARE * self._memory))
+
     def renew_lists(self, state: State, stale: NDArray[np.bool_] | None = None) -> None:
-        """Make the neighbour lists of all replicas, or of the stale ones, anew."""
-        positions, edges = np.asarray(state.positions), np.asarray(state.edges)
-        if not (np.isfinite(positions).all() and np.isfinite(edges).all()):
+        """Make the neighbour lists of all replicas, or of the stale ones, anew.
+
+        Raises:
+            EngineError: An atom is nowhere.
+        """
+        if not (np.isfinite(state.positions).all() and np.isfinite(state.edges).all()):
             raise EngineError("Non-numeric positions: the run blew up; shorten the time step or check the potential")
-        cutoff = float(self.atoms.cutoff)
+        if stale is None or self._lists is None:
+            stale = np.ones(len(state.energy), dtype=bool)
+        reach = float(self.atoms.cutoff) + SKIN
+        if self._memory is not None and float(state.edges.min()) > 2 * reach:
+            self._lists = self._list_all_pairs(state, stale, reach)
+        else:
+            self._lists = self._list_cells(state, stale)
+
+    def _list_all_pairs(self, state: State, stale: NDArray[np.bool_], reach: float) -> Lists:
+        """Return the lists after the stale ones were made anew on the device."""
+        lists: Lists
+        lists, longest = lists_of_all_pairs(state.positions, state.edges, jnp.asarray(reach), self.width)
+        if int(longest) > self.width:
+            self.width = padded(int(longest))
+            lists, _ = lists_of_all_pairs(state.positions, state.edges, jnp.asarray(reach), self.width)
+        if self._lists is None or stale.all():
+            return lists
+        kept = widened(self._lists, self.width)
+        return Lists(
+            *(
+                jnp.where(stale.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+                for new, old in zip(lists, kept, strict=True)
+            )
+        )
+
+    def _list_cells(self, state: State, stale: NDArray[np.bool_]) -> Lists:
+        """Return the lists after the stale ones were made anew on the host."""
+        rows: list[Lists] = []
+        positions, edges = np.asarray(state.positions), np.asarray(state.edges)
         for index in range(len(positions)):
-            if stale is None or not self._lists or stale[index]:
-                lists, self.width = make_lists(positions[index], edges[index], cutoff, self.width)
-                self._lists[index : index + 1] = [lists]
-        self._lists = [widened(lists, self.width) for lists in self._lists]
-        self._on_device = None
+            if self._lists is None or stale[index]:
+                row, self.width = make_lists(positions[index], edges[index], float(self.atoms.cutoff), self.width)
+            else:
+                row = Lists(*(part[index] for part in self._lists))
+            rows.append(row)
+        rows = [widened(row, self.width) for row in rows]
+        return Lists(*(jnp.stack(parts) for parts in zip(*rows, strict=True)))
 
     def advance(self, state: State, ensemble: Ensemble, n_steps: int) -> State:
         """Return the state ``n_steps`` later.
@@ -133,7 +182,7 @@ class Simulation:
         """
         renewed = False
         while n_steps:
-            lists = self._batch_of_lists()
+            lists = self._lists
             done, state, fresh = _advance(self.atoms, ensemble, state, lists, n_steps, self._mode)
             if not int(done) and renewed:
                 raise EngineError(
@@ -156,12 +205,6 @@ class Simulation:
         conserved = partial(integrator.conserved_energy, barostat=self._mode.barostat)
         energies: FLOAT = np.asarray(jax.vmap(conserved)(state, self.atoms.masses, ensemble))
         return energies
-
-    def _batch_of_lists(self) -> Lists:
-        """All lists with a leading axis of replicas, on the device."""
-        if self._on_device is None:
-            self._on_device = Lists(*(jnp.asarray(np.stack(parts)) for parts in zip(*self._lists, strict=True)))
-        return self._on_device
 
 
 def thermal_momenta(masses: FLOAT, temperature_k: float, seed: int) -> FLOAT:
@@ -187,12 +230,23 @@ def at_rest(momenta: FLOAT, masses: FLOAT) -> FLOAT:
     return momenta - masses * velocity
 
 
+def accelerator_memory() -> int | None:
+    """Return how much memory the accelerator gives this process, bytes; None on a CPU."""
+    device = jax.local_devices()[0]
+    return None if device.platform == "cpu" else int(device.memory_stats()["bytes_limit"])
+
+
+def fitting(n_replicas: int, needed: float, memory: float) -> int:
+    """Return how many of some replicas that each need so much fit into a memory, in parts of equal size."""
+    most = max(1, min(n_replicas, int(memory // max(needed, 1))))
+    return -(-n_replicas // -(-n_replicas // most))
+
+
 def _each(function: Callable[..., Any], mode: Mode) -> Callable[..., Any]:
     """Return a function of all replicas from one of a single replica."""
-    if mode.vectorised:
-        together: Callable[..., Any] = jax.vmap(function)
-        return together
-    return lambda *arguments: jax.lax.map(lambda replica: function(*replica), arguments)
+    if mode.together == 1:
+        return lambda *arguments: jax.lax.map(lambda replica: function(*replica), arguments)
+    return lambda *arguments: jax.lax.map(lambda replica: function(*replica), arguments, batch_size=mode.together)
 
 
 def _surface(atoms: Atoms, species: Array, lists: Lists) -> integrator.Surface:
