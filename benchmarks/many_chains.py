@@ -27,6 +27,8 @@ import psutil
 BIN = Path(sys.executable).parent
 SLOTS = 2
 LOOK_S = 0.5
+PATIENCE_S = 600
+"""Without any LAMMPS run, before the chains are given up; the worker first makes three processes of each."""
 SUBMIT = """
 import sys
 from aiida import load_profile, orm
@@ -126,7 +128,7 @@ def main() -> None:
         run("verdi", "config", "set", "daemon.worker_process_slots", str(given.places))
         run("phasecal", "init")
     python(SUBMIT, environment, given.chains, SLOTS)
-    seen = watch(folder, environment, patience_s=120)
+    seen = watch(folder, environment, PATIENCE_S)
     states = json.loads(python(STATES, environment))
     finished = sum(state == ["finished", 0] for state in states)
     print(f"{finished} of {given.chains} finished in {seen['seconds']:.0f} s, cores {seen['busy']:.0f} % busy")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import ProcessState
 from aiida.engine.utils import instantiate_process
 from aiida.manage.manager import get_manager
 from aiida_phasecal.workchains.sample import SampleWorkChain
+from plumpy.base.utils import call_with_super_check
 
 
 @pytest.fixture
@@ -72,3 +75,13 @@ def test_a_child_that_nobody_can_run_is_ended_and_replaced(chain):
     assert len(children) == 2
     assert orm.load_node(lost.pk).is_killed
     assert sum(not child.is_killed for child in children) == 1
+
+
+@pytest.mark.parametrize(("state", "expected"), [("running", "killed"), ("finished", "finished")])
+def test_a_function_that_was_cut_off_is_ended_with_its_work_chain(chain, state, expected):
+    function = orm.CalcFunctionNode()
+    function.base.links.add_incoming(chain.node, link_type=LinkType.CALL_CALC, link_label="CALL")
+    function.store()
+    function.set_process_state(ProcessState(state))
+    call_with_super_check(chain.on_terminated)
+    assert orm.load_node(function.pk).process_state.value == expected

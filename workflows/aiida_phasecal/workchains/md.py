@@ -186,9 +186,17 @@ class LammpsMdWorkChain(StepWorkChain, BaseRestartWorkChain):
         return ProcessHandlerReport(True)
 
     def results(self) -> None:
-        """Attach the outputs, and the task as it was run."""
+        """Attach the outputs, and the task as it was run.
+
+        AiiDA leaves out what is attached to the node already, as when a killed worker had begun this step, and then
+        misses it.
+        """
         super().results()
-        self.out("task", self.ctx.children[self.ctx.iteration - 1].inputs.task)
+        job = self.ctx.children[self.ctx.iteration - 1]
+        for name in self.spec().outputs:
+            if name in job.outputs:
+                self.out(name, job.outputs[name])
+        self.out("task", job.inputs.task)
 
 
 class JaxMdWorkChain(LammpsMdWorkChain):

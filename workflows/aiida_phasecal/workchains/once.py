@@ -12,7 +12,7 @@ class StepWorkChain(WorkChain):
 
     AiiDA stores a work chain between its steps. A worker that is killed within one leaves the children that it has
     submitted, and the next worker begins the step again. It finds them by the labels of their links, which are counted
-    and so the same the second time.
+    and so the same the second time. Functions of a step are done again: those that were cut off are ended.
     """
 
     def submit(self, process, inputs=None, **kwargs):
@@ -24,8 +24,15 @@ class StepWorkChain(WorkChain):
             if child.is_terminated or child.checkpoint is not None:
                 self.report(f"{child.process_label}<{child.pk}> was submitted before")
                 return child
-            abandon(child)
+            abandon(child, "its worker was killed while it submitted this")
         return super().submit(process, {**inputs, "metadata": metadata})
+
+    def on_terminated(self) -> None:
+        """End the functions that a killed worker left unfinished: they run within steps, and there is none any more."""
+        super().on_terminated()
+        for child in self.node.called:
+            if isinstance(child, orm.CalcFunctionNode | orm.WorkFunctionNode) and not child.is_terminated:
+                abandon(child, "its worker was killed while it ran")
 
     def children_with(self, label: str) -> list[orm.ProcessNode]:
         """Children with a label, without those that were killed."""
@@ -35,8 +42,8 @@ class StepWorkChain(WorkChain):
         return [node for node in calls.all_nodes() if not node.is_killed]
 
 
-def abandon(child: orm.ProcessNode) -> None:
-    """End a child that no worker can ever run: the one that made it was killed before it stored what to run."""
+def abandon(child: orm.ProcessNode, why: str) -> None:
+    """End a child that no worker can ever run."""
     child.set_process_state(ProcessState.KILLED)
-    child.set_process_status("its worker was killed while it submitted this")
+    child.set_process_status(why)
     child.seal()
