@@ -14,6 +14,7 @@ from aiida.manage.caching import enable_caching
 from aiida.manage.manager import get_manager
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.failures import failure_path
+from aiida_phasecal.record import atom_steps_of
 from aiida_phasecal.tree import process_tree
 from aiida_phasecal.workchains.common import task_as_run
 from aiida_phasecal.workchains.md import LOST, NODE_FAILURE, OUT_OF_MEMORY, OUT_OF_WALLTIME, LammpsMdWorkChain
@@ -217,6 +218,9 @@ def test_a_run_that_is_killed_twice_is_as_if_it_had_not_been(inputs, wrapped, bu
     early, interrupted = CODES.ERROR_INTERRUPTED_EARLY.status, CODES.ERROR_INTERRUPTED.status
     assert [job.exit_status for job in jobs_of(chain)] == [early, interrupted, 0]
     assert outputs["task"].get_dict() == task
+    assert atom_steps_of([job.pk for job in jobs_of(chain)]) == dict(
+        zip((job.pk for job in jobs_of(chain)), (0, 0, 3000 * 108), strict=True)
+    )
 
     (tmp_path / "whole").mkdir()
     lammps.write_inputs(tmp_path / "whole", task, copper_model)

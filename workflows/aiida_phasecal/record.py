@@ -5,7 +5,7 @@ Processes are named by their types in the database: importing their classes, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from aiida import orm
@@ -14,7 +14,7 @@ from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida_phasecal.advice import parts_of
 from aiida_phasecal.failures import failure_path
 from aiida_phasecal.query import TASK_OF_TYPE, place_of, process_type, state_from
-from aiida_phasecal.tree import Process, dicts_of, process_tree
+from aiida_phasecal.tree import INTERRUPTED, Process, batches, dicts_of, process_tree
 from phasecal.bounded import one_line
 from phasecal.calibration.targets import targets_of
 from phasecal.campaign.reduced import is_reduced, reduced
@@ -76,9 +76,20 @@ def wall_s(node: orm.WorkChainNode) -> float:
 
 def cost_of(node: orm.WorkChainNode, tree: Mapping[int, Process]) -> dict:
     """Atom-steps of molecular dynamics, wall time in s, and rounds of a campaign."""
-    results = dicts_of((process.pk for process in tree.values() if process.is_job), "results", inputs=False)
-    atom_steps = sum(result["steps_done"] * result["n_atoms"] for result in results.values())
-    return {"atom_steps": int(atom_steps), "wall_s": wall_s(node), "rounds": len(rounds_of(node))}
+    atom_steps = sum(atom_steps_of([process.pk for process in tree.values() if process.is_job]).values())
+    return {"atom_steps": atom_steps, "wall_s": wall_s(node), "rounds": len(rounds_of(node))}
+
+
+def atom_steps_of(jobs: Sequence[int]) -> dict[int, int]:
+    """Atom-steps of each job of molecular dynamics; 0 of one that another went on with, which counts its steps too."""
+    results = dicts_of(jobs, "results", inputs=False)
+    steps = {pk: int(result["steps_done"] * result["n_atoms"]) for pk, result in results.items()}
+    for batch in batches(jobs):
+        query = orm.QueryBuilder().append(orm.CalcJobNode, filters={"id": {"in": batch}}, tag="job", project="id")
+        query.append(orm.RemoteData, with_incoming="job", tag="folder")
+        query.append(orm.CalcJobNode, with_incoming="folder", edge_filters={"label": INTERRUPTED})
+        steps |= dict.fromkeys(query.all(flat=True), 0)
+    return steps
 
 
 def point(transition: dict, pk: int) -> dict:

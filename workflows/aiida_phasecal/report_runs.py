@@ -8,7 +8,7 @@ import numpy as np
 from aiida import orm
 
 from aiida_phasecal.query import process_type
-from aiida_phasecal.record import children_of
+from aiida_phasecal.record import atom_steps_of, children_of
 from aiida_phasecal.tree import OLDEST_FIRST, Process, batches, dicts_of
 from aiida_phasecal.workchains.analysis import thermo_of
 from aiida_phasecal.workchains.common import task_as_run
@@ -112,14 +112,14 @@ def runs_by_seed(tree: Mapping[int, Process]) -> dict[int, int]:
 def cost_parts(pk: int, tree: Mapping[int, Process]) -> list[dict]:
     """Jobs of molecular dynamics, atom-steps and job time of each part of a campaign, the first part first."""
     jobs = [process for process in tree.values() if process.is_job]
-    results = dicts_of((job.pk for job in jobs), "results", inputs=False)
+    atom_steps = atom_steps_of([job.pk for job in jobs])
     found: dict[str, dict] = {}
     for job in jobs:
-        if job.pk in results:
+        if job.pk in atom_steps:
             name = part_of(pk, job, tree)
             entry = found.setdefault(name, {"name": name, "jobs": 0, "atom_steps": 0, "job_s": 0.0})
             entry["jobs"] += 1
-            entry["atom_steps"] += results[job.pk]["steps_done"] * results[job.pk]["n_atoms"]
+            entry["atom_steps"] += atom_steps[job.pk]
             entry["job_s"] += round((job.mtime - job.ctime).total_seconds(), 1)
     return list(found.values())
 

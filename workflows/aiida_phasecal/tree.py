@@ -33,6 +33,9 @@ ATTRIBUTES = (
     "output_filename",
 )
 
+INTERRUPTED = "interrupted_folder"
+"""Label of the input of a job that continues another one: the folder of that job."""
+
 
 @dataclass(frozen=True)
 class Process:

@@ -11,6 +11,7 @@ from aiida.engine.processes.process_spec import CalcJobProcessSpec
 from aiida.orm.nodes.process.calculation.calcjob import CalcJobNodeCaching
 
 from aiida_phasecal.advice import advice
+from aiida_phasecal.tree import INTERRUPTED
 
 # Holds one of N lock files for as long as the job's processes live: the kernel frees it even after kill -9. Only the
 # first in line looks for a free one; the others sleep in the kernel, which wakes them in the order in which they came.
@@ -27,9 +28,6 @@ while true; do
 done
 exec 8>&-"""
 
-
-INTERRUPTED = "interrupted_folder"
-"""Input of a job that continues another one."""
 
 # A job that continued an interrupted one and came to the end has the result of the whole run. The cache must not
 # compare where it began, or a campaign that is resumed would do every run again that had been interrupted once. The

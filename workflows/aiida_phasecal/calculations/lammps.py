@@ -11,9 +11,10 @@ from aiida.common.folders import Folder
 from aiida_lammps.calculations.raw import LammpsRawCalculation
 
 from aiida_phasecal.advice import advice
-from aiida_phasecal.calculations.base import INTERRUPTED, MAKE_ROOM, SCHEDULER_LOG, BandedProcessSpec
+from aiida_phasecal.calculations.base import MAKE_ROOM, SCHEDULER_LOG, BandedProcessSpec
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
+from aiida_phasecal.tree import INTERRUPTED
 from phasecal.engines import lammps
 from phasecal.errors import PhasecalError
 

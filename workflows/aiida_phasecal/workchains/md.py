@@ -7,10 +7,10 @@ from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, process_handler, while_
 
 from aiida_phasecal.advice import advice, parts_of, passed_on
-from aiida_phasecal.calculations.base import INTERRUPTED
 from aiida_phasecal.calculations.jaxmd import JaxMdCalculation
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
 from aiida_phasecal.monitor import monitors
+from aiida_phasecal.tree import INTERRUPTED
 from aiida_phasecal.workchains.common import add_options_input, options_for
 from aiida_phasecal.workchains.once import StepWorkChain
 from phasecal.engines import lammps
