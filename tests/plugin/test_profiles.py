@@ -9,12 +9,14 @@ from urllib.parse import quote
 
 import pytest
 from aiida.common.exceptions import ConfigurationError
+from aiida.engine.daemon.client import DaemonException
 from aiida.manage import manager
 from aiida.manage.configuration import CURRENT_CONFIG_VERSION, OLDEST_COMPATIBLE_CONFIG_VERSION, get_config
 from aiida.manage.configuration.settings import AiiDAConfigDir
 from aiida_phasecal.cli import cmd_phasecal
 from aiida_phasecal.cli import init as init_module
 from aiida_phasecal.cli.profiles import load_profile
+from aiida_phasecal.supervisor import Daemon
 from click.testing import CliRunner
 
 from phasecal.errors import InputError
@@ -129,3 +131,26 @@ def test_passwords_are_left_out_of_what_verdi_says(configured, monkeypatch, tmp_
     with pytest.raises(InputError) as raised:
         init_module.run_verdi("presto")
     assert str(raised.value) == "`verdi presto` failed: no amqp://guest:***@host, no ***"
+
+
+def test_a_daemon_needs_a_broker(aiida_profile):
+    with pytest.raises(InputError, match=r"has no broker, .*`verdi profile configure-broker core\.zeromq "):
+        init_module.start_daemon(aiida_profile.name)
+
+
+def test_passwords_are_left_out_of_what_a_daemon_that_does_not_start_says(configured, monkeypatch):
+    def fail(*_):
+        raise DaemonException(f"The daemon failed to start with error:\nno connection with {SECRETS[0]}\n")
+
+    configured()
+    manager.get_manager().load_profile("group")
+    monkeypatch.setattr(Daemon, "start_daemon", fail)
+    with pytest.raises(InputError) as raised:
+        init_module.start_daemon("group")
+    assert str(raised.value).startswith("the daemon of profile group did not start (no connection with ***); ")
+
+
+def test_the_daemon_starts_through_our_program_also_where_no_verdi_is_on_the_path(aiida_profile, monkeypatch):
+    monkeypatch.setattr("aiida.engine.daemon.client.VERDI_BIN", None)
+    words = " ".join(Daemon(aiida_profile).cmd_start_daemon(1)[1:])
+    assert words == f"-P -m aiida_phasecal.supervisor -p {aiida_profile.name} daemon start-circus 1"

@@ -182,9 +182,31 @@ def own_programs(path: str) -> str:
 
 
 def start_daemon(profile: str) -> bool:
-    """Start the daemon of the loaded profile; return False when it runs already."""
+    """Start the daemon of the loaded profile; return False when it runs already.
+
+    Raises:
+        InputError: The profile has no broker, or the daemon did not start.
+    """
     if is_daemon_running():
         return False
+    from aiida.engine.daemon.client import DaemonException
+    from aiida.manage import get_manager
+
+    from aiida_phasecal.supervisor import Daemon
+
+    loaded = get_manager().get_profile()
+    if loaded.process_control_backend is None:
+        raise InputError(
+            f"the profile {profile} has no broker, which a daemon needs; "
+            f"`verdi profile configure-broker core.zeromq {profile}` gives it one"
+        )
     end_orphans(profile)
-    run_verdi("-p", profile, "daemon", "start", str(WORKERS))
+    try:
+        Daemon(loaded).start_daemon(WORKERS)
+    except DaemonException as error:
+        words = str(error).strip().splitlines()[-1]
+        raise InputError(
+            f"the daemon of profile {profile} did not start ({without_passwords(words)}); `verdi -p {profile} status` "
+            "says what is missing"
+        ) from None
     return True
