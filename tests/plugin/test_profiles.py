@@ -58,6 +58,8 @@ def configured(aiida_profile, monkeypatch, tmp_path, profile):
         AiiDAConfigDir.set(tmp_path)
         monkeypatch.setattr("aiida.manage.configuration.CONFIG", None)
         monkeypatch.setattr(manager, "MANAGER", manager.Manager())
+        # it closes all handlers of the process, also pytest's
+        monkeypatch.setattr("aiida.common.log.configure_logging", lambda **_: None)
 
     return configure
 

@@ -201,8 +201,10 @@ def start_daemon(profile: str) -> bool:
             f"`verdi profile configure-broker core.zeromq {profile}` gives it one"
         )
     end_orphans(profile)
+    daemon = Daemon(loaded)
+    Path(daemon.circus_pid_file).unlink(missing_ok=True)  # of a daemon that was killed: AiiDA would warn of it
     try:
-        Daemon(loaded).start_daemon(WORKERS)
+        daemon.start_daemon(WORKERS)
     except DaemonException as error:
         words = str(error).strip().splitlines()[-1]
         raise InputError(
