@@ -52,10 +52,10 @@ class Cluster:
         )
         return done.stdout.strip()
 
-    def computer_file(self, name: str, transport: str = "core.ssh_async", walltime: str = "1 h") -> str:
+    def computer_file(self, name: str, transport: str = "core.ssh_async", walltime: str = "1 h", pack: int = 1) -> str:
         """What ``phasecal init --computer`` reads to make a computer of it, with the programs of this Python."""
         places = {"folder": self.folder, "programs": Path(sys.executable).parent}
-        return template("computer.yaml", name=name, transport=transport, walltime=walltime, **places)
+        return template("computer.yaml", name=name, transport=transport, walltime=walltime, pack=pack, **places)
 
 
 def template(file: str, **places: object) -> str:
@@ -64,8 +64,11 @@ def template(file: str, **places: object) -> str:
 
 
 @contextlib.contextmanager
-def slurm(home: Path) -> Iterator[Cluster]:
-    """A Slurm of one node without accounting; from a home folder without ``.ssh`` the host `labcluster` is it."""
+def slurm(home: Path, cpus: int | None = None) -> Iterator[Cluster]:
+    """A Slurm of one node without accounting; from a home folder without ``.ssh`` the host `labcluster` is it.
+
+    It gives away as many cores as there are, or as it is told.
+    """
     sshd, keygen = need("openssh-server", "sshd", "ssh-keygen")
     slurmctld, slurmd, *_ = need("slurm-wlm", "slurmctld", "slurmd", "sinfo", "squeue", "scancel")
     munged, munge = need("munge", "munged", "munge")
@@ -75,7 +78,7 @@ def slurm(home: Path) -> Iterator[Cluster]:
         for name in ("state", "spool", "remote-home"):
             (folder / name).mkdir()
         ssh, controller, node = free_port(), free_port(), free_port()
-        words = {"folder": folder, "controller": controller, "node": node, "cpus": os.cpu_count()}
+        words = {"folder": folder, "controller": controller, "node": node, "cpus": cpus or os.cpu_count()}
         (folder / "slurm.conf").write_text(template("slurm.conf", **words))
         (folder / "munge.key").write_bytes(os.urandom(1024))
         (folder / "munge.key").chmod(0o400)

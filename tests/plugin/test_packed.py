@@ -156,7 +156,7 @@ def test_what_cannot_be_submitted_does_not_stay_in_line(cluster, submit):
 
 def test_packed_jobs_have_no_accounting_and_others_are_slurms(scheduler):
     with pytest.raises(FeatureNotAvailable):
-        scheduler.get_detailed_job_info("/work/.phasecal/pack-1/2")
+        scheduler.get_detailed_job_info("/scratch/.phasecal/pack-1/2")
     assert "sacct" in scheduler._get_detailed_job_info_command("12")
     assert scheduler._parse_submit_output(0, "Submitted batch job 12\n", "") == "12"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -14,13 +15,11 @@ from pathlib import Path
 import pytest
 import services
 from aiida_phasecal.calculations.lammps import LammpsMdCalculation
+from aiida_phasecal.schedulers.pack import IDLE_S
 from processes import processes_of, wait_until, watched
 
 SMALL = Path(__file__).parent / "small-jaxmd.yaml"
 pytestmark = [pytest.mark.daemon, pytest.mark.slow]
-
-KNOWN = {("udp", "0.0.0.0", 12027)}
-"""Sockets that are open to other machines: circus, which AiiDA's daemon is made of, wants to be found by others."""
 
 JOBS = """
 from aiida import load_profile, orm
@@ -30,6 +29,22 @@ node = orm.load_node(int(sys.argv[1]))
 jobs = [n for n in node.called_descendants if isinstance(n, orm.CalcJobNode)]
 print(json.dumps([[n.process_label, n.inputs.code.label, n.inputs.task["kind"], n.exit_status, n.computer.label]
                   for n in jobs]))
+"""
+
+REMAINS = """
+from aiida import load_profile, orm
+from pathlib import Path
+import json, sys
+load_profile()
+node = orm.load_node(int(sys.argv[1]))
+jobs = [n for n in node.called_descendants if isinstance(n, orm.CalcJobNode)]
+kept = [n.outputs.remote_stash for n in jobs]
+print(json.dumps({
+    "scratch": [n.get_remote_workdir() for n in jobs],
+    "packed": [n.get_job_id() for n in jobs if n.process_label == "LammpsMdCalculation"],
+    "single": [n.get_job_id() for n in jobs if n.process_label == "JaxMdCalculation"],
+    "kept": [str(Path(stash.target_basepath, name)) for stash in kept for name in stash.source_list],
+}))
 """
 
 RUN = """
@@ -44,11 +59,11 @@ import json
 load_profile()
 _, node = run_get_node(
     WorkflowFactory("phasecal.md"),
-    code=orm.load_code("lmp@lab"),
+    code=orm.load_code("lmp@older"),
     model=ModelData.from_model(argon()),
     task=orm.Dict(CHECK_TASK | {"n_atoms": 500, "production_steps": 30000, "restart_every": 500}),
     script=orm.SinglefileData(lammps.script_path("bulk")),
-    options=orm.Dict(job_options(orm.load_computer("lab"), slots=1)),
+    options=orm.Dict(job_options(orm.load_computer("older"), slots=1)),
 )
 first, second = sorted(node.called, key=lambda job: job.pk)
 print(json.dumps({
@@ -105,21 +120,29 @@ def here(installation):
 @pytest.fixture(scope="module")
 def cluster(installation):
     """A Slurm that the home folder of the installation leads to."""
-    with services.slurm(installation.home) as made:
+    # an allocation that waits for further packed jobs keeps two cores for a minute: nothing else shall wait for it
+    with services.slurm(installation.home, cpus=2 + os.cpu_count()) as made:
         yield made
 
 
-def init_computer(installation, cluster, name: str, transport: str) -> list[dict]:
-    """Set up the cluster as a computer; return its two small jobs."""
+def init_computer(installation, name: str, text: str) -> list[dict]:
+    """Set up the cluster as the computer of a file; return its two small jobs."""
     file = installation.folder / f"{name}.yaml"
-    file.write_text(cluster.computer_file(name, transport))
+    file.write_text(text)
     return installation.json("init", "--computer", file)["checked"]
 
 
 @pytest.fixture(scope="module")
 def lab(installation, cluster):
-    """The cluster as a computer over asyncssh: its two small jobs."""
-    return init_computer(installation, cluster, "lab", "core.ssh_async")
+    """The cluster as a computer over asyncssh that packs jobs of LAMMPS and keeps frames: its two small jobs."""
+    text = cluster.computer_file("lab", pack=2) + f"stash: {cluster.folder}/kept\n"
+    return init_computer(installation, "lab", text)
+
+
+@pytest.fixture(scope="module")
+def older(installation, cluster):
+    """The cluster as a computer over the older transport, where each job is one of Slurm: its two small jobs."""
+    return init_computer(installation, "older", cluster.computer_file("older", "core.ssh"))
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +162,11 @@ def test_bulk_states_come_from_jaxmd_and_interfaces_from_lammps(installation, he
     assert set(jobs) == {("LammpsMdCalculation", "lmp", "coexistence", 0, "localhost")}
 
 
-def test_nothing_listens_to_other_machines(here):
+def test_nothing_listens_to_other_machines(installation, here):
     _, sockets = here
-    assert sockets.open <= KNOWN
+    # circus, which supervises AiiDA's daemon, was looked at too: it opens UDP port 12027 unless it is kept from that
+    assert any("start-circus" in process.cmdline() for process in processes_of(installation.folder))
+    assert not sockets.open
 
 
 @pytest.mark.cluster
@@ -150,8 +175,7 @@ def test_small_jobs_come_back_from_the_cluster(lab):
 
 
 @pytest.mark.cluster
-def test_small_jobs_come_back_over_the_older_transport(installation, cluster, lab):
-    older = init_computer(installation, cluster, "older", "core.ssh")
+def test_small_jobs_come_back_over_the_older_transport(lab, older):
     assert [job["energy_ev_atom"] for job in older] == [job["energy_ev_atom"] for job in lab]
 
 
@@ -163,16 +187,43 @@ def test_a_cluster_gives_the_same_numbers(installation, here, there):
     assert sum(jobs.values()) == sum(jobs_of(here[0], installation).values())
 
 
+@pytest.fixture(scope="module")
+def remains(installation, there):
+    """What the transition on the cluster left there: scratch folders, names of jobs, files that it kept."""
+    return answer_of(REMAINS, installation, there[0]["pk"])
+
+
+@pytest.mark.cluster
+def test_packed_jobs_share_allocations(remains):
+    (line,) = {Path(name).parent for name in remains["packed"]}
+    assert (line / "allocation.sh").read_text().count("--ntasks-per-node=2") == 1
+    allocations = list(line.glob("*.out"))  # each writes one, named by its number
+    assert 1 <= len(allocations) < len(set(remains["packed"])) == len(remains["packed"])
+    assert not {file.stem for file in allocations} & set(remains["single"])
+    assert remains["single"] and all(number.isdigit() for number in remains["single"])
+    assert not [*line.glob("waiting/*"), *line.glob("running/*")]
+
+
+@pytest.mark.cluster
+def test_frames_are_kept_and_scratch_is_not(cluster, remains):
+    assert not [folder for folder in remains["scratch"] if Path(folder).exists()]
+    kept = [list(Path(name).parent.glob(Path(name).name)) for name in remains["kept"]]
+    assert len(kept) == len(remains["scratch"]) and all(kept)
+    for file in (file for files in kept for file in files):
+        assert file.is_relative_to(cluster.folder / "kept")
+        assert file.stat().st_size > 1000
+
+
 @pytest.mark.cluster
 def test_a_cluster_listens_to_this_machine_only(cluster, there):
     _, sockets = there
-    assert sockets.open <= KNOWN
+    assert not sockets.open
     ports = re.findall(r"^Slurmc?t?l?dPort=(\d+)$", (cluster.folder / "slurm.conf").read_text(), re.M)
     assert {("tcp", "127.0.0.1", int(port)) for port in ports} <= sockets.seen
 
 
-@pytest.fixture
-def stopped(installation, cluster, lab):
+@pytest.fixture(scope="module")
+def stopped(installation, cluster, older):
     """A run that Slurm ended for its walltime, as its work chain tells it.
 
     Slurm's shortest walltime is a minute; so the run is held after its first restart file, and its end moved to now.
@@ -185,7 +236,9 @@ def stopped(installation, cluster, lab):
         for process in processes_of(cluster.folder):
             if process.name() == "lmp":
                 process.send_signal(signal.SIGSTOP)
-        cluster.ask("scontrol", "update", f"JobId={cluster.ask('squeue', '-h', '-o', '%i')}", "EndTime=now")
+        jobs = dict(line.split() for line in cluster.ask("squeue", "-h", "-o", "%j %i").splitlines())
+        (job,) = (number for name, number in jobs.items() if name.startswith("aiida-"))
+        cluster.ask("scontrol", "update", f"JobId={job}", "EndTime=now")
         out, _ = run.communicate(timeout=180)
     finally:
         run.kill()
@@ -198,6 +251,11 @@ def test_a_job_that_ran_out_of_walltime_goes_on(stopped):
     assert stopped["exits"] == [0, LammpsMdCalculation.exit_codes.ERROR_INTERRUPTED.status, 0]
     assert stopped["continued"]
     assert stopped["steps"] == list(range(stopped["steps"][0], 30100, 100))
+
+
+@pytest.mark.cluster
+def test_nothing_stays_in_the_queue(cluster, there, stopped):
+    wait_until(lambda: not cluster.ask("squeue", "-h"), IDLE_S + 30, "allocations without jobs do not end")
 
 
 @pytest.mark.cluster
@@ -241,5 +299,5 @@ def test_a_record_in_postgresql_has_the_same_numbers(installation, here, group):
         summary = transition(installation, profile="group")
     assert numbers(summary) == numbers(here[0])
     assert workers == 1 + 2  # of the profile without services, and of this one
-    assert sockets.open <= KNOWN
+    assert not sockets.open
     assert {("tcp", "127.0.0.1", server.port) for server in group} <= sockets.seen

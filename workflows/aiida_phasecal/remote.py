@@ -133,7 +133,7 @@ def look_around(computer: orm.Computer, setup: ComputerFile) -> str:
             quoted = shlex.quote(folder)
             answer(
                 transport,
-                f"mkdir -p {quoted} && touch {quoted}/.phasecal && rm {quoted}/.phasecal",
+                f"mkdir -p {quoted} && touch {quoted}/.phasecal-try && rm {quoted}/.phasecal-try",
                 f"work_folder: {user} cannot write to {folder}",
                 "name a folder of yours on a file system that compute nodes see",
             )

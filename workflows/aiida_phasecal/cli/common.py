@@ -10,8 +10,8 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
+from aiida_phasecal.cli.profiles import load_profile
 from phasecal.campaign.reduced import is_reduced, reduced
-from phasecal.errors import InputError
 
 # Where there is no terminal to ask, a table must not be squeezed into 80 columns.
 # Titles and names are text, not markup.
@@ -28,24 +28,6 @@ def with_profile(command: Callable) -> Callable:
         return command(*args, **kwargs)
 
     return wrapper
-
-
-def load_profile(name: str | None) -> None:
-    """Load an AiiDA profile; under verdi the one that verdi was given.
-
-    Raises:
-        InputError: There is no such profile.
-    """
-    from aiida import load_profile as load
-    from aiida.common.exceptions import ConfigurationError, ProfileConfigurationError
-    from aiida.manage import get_manager
-
-    if name is None and get_manager().get_profile() is not None:
-        name = get_manager().get_profile().name
-    try:
-        load(name, allow_switch=True)
-    except (ConfigurationError, ProfileConfigurationError) as error:
-        raise InputError(f"no usable AiiDA profile ({error}); make one with `phasecal init`") from error
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

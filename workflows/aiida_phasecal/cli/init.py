@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aiida_phasecal.cli.common import echo_json, json_option, load_profile
+from aiida_phasecal.cli.common import echo_json, json_option
+from aiida_phasecal.cli.profiles import load_profile, read_config, without_passwords
 from aiida_phasecal.daemon import end_orphans, is_daemon_running
 from phasecal.errors import InputError
 
@@ -50,16 +51,16 @@ def init(profile: str, file: Path | None, check: bool, as_json: bool) -> None:
         setup = load_computer_file(file)  # before anything is made
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Creating AiiDA configuration folder")  # init says what it made
-        from aiida.manage.configuration import get_config, reset_config
+        from aiida.manage.configuration import reset_config
 
+        names = read_config(create=True).profile_names
     made = []
-    if profile not in get_config(create=True).profile_names:
+    if profile not in names:
         run_verdi("presto", "--use-zeromq", "-n", "--profile-name", profile)
         reset_config()  # the file was changed by another process
         made.append(f"profile {profile}")
         set_options(profile)
-        load_profile(profile)
-        let_readers_in()
+        let_readers_in(profile)
     load_profile(profile)
     made += set_up_localhost(profile)
     if start_daemon(profile):
@@ -92,14 +93,13 @@ def set_options(profile: str) -> None:
     config.store()
 
 
-def let_readers_in() -> None:
-    """Switch the new database to write-ahead logging, so that reading never waits for the daemon's writing.
+def let_readers_in(profile: str) -> None:
+    """Switch a new database to write-ahead logging, so that reading never waits for the daemon's writing.
 
-    Without it a command that reads while a busy daemon stores results can fail with "database is locked".
+    Without it a command that reads while a busy daemon stores results can fail with "database is locked". To be called
+    before anything has opened the database.
     """
-    from aiida.manage import get_manager
-
-    database = Path(get_manager().get_profile().storage_config["filepath"]) / "database.sqlite"
+    database = Path(read_config().get_profile(profile).storage_config["filepath"]) / "database.sqlite"
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 
@@ -121,7 +121,7 @@ def run_verdi(*arguments: str) -> None:
     )
     if done.returncode != 0:
         words = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
-        raise InputError(f"`verdi {' '.join(arguments)}` failed: {words[-1]}")
+        raise InputError(f"`verdi {' '.join(arguments)}` failed: {without_passwords(words[-1])}")
 
 
 def executable(name: str) -> str:
@@ -182,9 +182,33 @@ def own_programs(path: str) -> str:
 
 
 def start_daemon(profile: str) -> bool:
-    """Start the daemon of the loaded profile; return False when it runs already."""
+    """Start the daemon of the loaded profile; return False when it runs already.
+
+    Raises:
+        InputError: The profile has no broker, or the daemon did not start.
+    """
     if is_daemon_running():
         return False
+    from aiida.engine.daemon.client import DaemonException
+    from aiida.manage import get_manager
+
+    from aiida_phasecal.supervisor import Daemon
+
+    loaded = get_manager().get_profile()
+    if loaded.process_control_backend is None:
+        raise InputError(
+            f"the profile {profile} has no broker, which a daemon needs; "
+            f"`verdi profile configure-broker core.zeromq {profile}` gives it one"
+        )
     end_orphans(profile)
-    run_verdi("-p", profile, "daemon", "start", str(WORKERS))
+    daemon = Daemon(loaded)
+    Path(daemon.circus_pid_file).unlink(missing_ok=True)  # of a daemon that was killed: AiiDA would warn of it
+    try:
+        daemon.start_daemon(WORKERS)
+    except DaemonException as error:
+        words = str(error).strip().splitlines()[-1]
+        raise InputError(
+            f"the daemon of profile {profile} did not start ({without_passwords(words)}); `verdi -p {profile} status` "
+            "says what is missing"
+        ) from None
     return True
