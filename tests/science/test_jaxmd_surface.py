@@ -118,8 +118,10 @@ def test_an_accelerator_gives_what_a_cpu_gives(tmp_path, monkeypatch):
         **{"pressure_gpa": 0.0, "timestep_fs": 2.0, "equilibration_steps": 20, "production_steps": 60},
         **{"thermo_every": 20, "sample_every": 20, "restart_every": 40},
     }
-    found = {}
-    for place, memory in (("cpu", None), ("accelerator", 3e7)):
+    found, together, made = {}, [], []
+    monkeypatch.setattr(simulation, "fitting", lambda *given: together.append(fitting(*given)) or together[-1])
+    monkeypatch.setattr(simulation, "lists_of_all_pairs", lambda *given: made.append(1) or lists_of_all_pairs(*given))
+    for place, memory in (("cpu", None), ("accelerator", 12e6)):
         monkeypatch.setattr(simulation, "accelerator_memory", lambda memory=memory: memory)
         folders = [tmp_path / place / str(seed) for seed in range(3)]
         tasks = [task | {"seed": seed + 1, "temperature_k": 300.0 + 100 * seed} for seed in range(3)]
@@ -129,5 +131,7 @@ def test_an_accelerator_gives_what_a_cpu_gives(tmp_path, monkeypatch):
         runs.run(folders)
         read = [jaxmd.read_output(*run, argon().hash, ("Ar",)) for run in zip(folders, tasks, strict=True)]
         found[place] = np.array([output.thermo["pe"] for output in read])
+    assert together == [2]  # of three, once for the batch: the forces of one replica need 4 MB of these 12
+    assert made
     assert np.abs(found["cpu"] - found["accelerator"]).max() < 1e-3  # of 256 atoms, eV
     assert np.abs(found["cpu"][0] - found["cpu"][1]).max() > 0.1
