@@ -58,6 +58,18 @@ def test_atoms_are_single_and_their_sum_is_the_energy_of_the_model(family, tmp_p
     assert doubles(double, inside=True)
 
 
+def test_a_moment_network_made_for_double_precision_is_sampled_in_it():
+    """In JAX's single mode it would be single, with a warning."""
+    model = MomentNetworkModel.initial(["Ti"], 5.0, [[2.6]], seed=1, dtype="float64")
+    atoms = bulk("Ti", "fcc", a=4.0, cubic=True)
+    atoms.rattle(0.1, seed=3)
+    lists, _ = make_lists(atoms.positions, atoms.cell.lengths(), model.cutoff, 0)
+    frame = (jnp.asarray(atoms.positions), jnp.asarray(atoms.cell[:]), jnp.zeros(len(atoms), jnp.int32))
+    arguments = (jnp.asarray(model.theta), *frame, lists.neighbors, lists.shifts)
+    sampled, exact = (float(f(*arguments)) for f in (sampled_energy(model), model.energy_function))
+    assert sampled == pytest.approx(exact, rel=1e-14)
+
+
 def doubles(jaxpr, inside=False):
     """Operations with real numbers in double precision between the vectors and the energies of atoms."""
     found = set()
