@@ -1,6 +1,6 @@
-"""What a round of calibration costs on an accelerator: 24 states of 500 atoms, sampled by the jax-md engine.
+"""What a round of calibration costs on an accelerator: 24 states of up to 500 atoms, sampled by the jax-md engine.
 
-    python benchmarks/gpu_round.py FOLDER [--states 24] [--atoms 500] [--steps 100] [MODEL …]
+    python benchmarks/gpu_round.py FOLDER [MODEL …] [--states 24] [--atoms 500] [--steps 100]
 
 MODEL is a file of `Model.save`, or `nequix`, the default: a NequIP network of 0.7 million random weights (four layers,
 to l = 3, 6 Å), whose energies are made so small that atoms move like a gas; at the pressure of a gas it keeps the

@@ -35,13 +35,10 @@ from aiida import load_profile, orm
 from aiida.engine import submit
 from aiida.plugins import WorkflowFactory
 from aiida_phasecal.data.model import ModelData
-from aiida_phasecal.remote import CHECK_TASK
+from aiida_phasecal.remote import CHECK_TASK, argon
 from aiida_phasecal.submit import job_options
-from phasecal.potentials.lj import LjModel
 load_profile()
-model = ModelData.from_model(LjModel.from_parameters(
-    element="Ar", mass=39.95, epsilon=0.0104, sigma=3.4, cutoff_sigmas=2.5, shift=True, train=("epsilon", "sigma")
-)).store()
+model = ModelData.from_model(argon()).store()
 options = orm.Dict(job_options(orm.load_computer("localhost"), slots=int(sys.argv[2]))).store()
 code = orm.load_code("lmp@localhost")
 steps = {"n_atoms": 256, "equilibration_steps": 500, "production_steps": 2500, "sample_every": 50, "thermo_every": 5}

@@ -65,7 +65,7 @@ def crystal(structure: Mapping[str, Any]) -> Atoms:
             raise InputError(f"structure: {name} must be a length between 0.5 and 100 Å, got {length!r}")
     if c is not None and prototype != "hcp":
         raise InputError(f"structure: c is only meaningful for hcp, not for {prototype}")
-    atoms = _conventional(prototype, lattice, list(elements), float(str(a)), None if c is None else float(c))
+    atoms = _conventional(prototype, lattice, list(elements), float(structure["a"]), None if c is None else float(c))
     atoms.pbc = True
     return atoms
 
@@ -73,8 +73,8 @@ def crystal(structure: Mapping[str, Any]) -> Atoms:
 def _is_length(value: Any) -> bool:
     """Say whether a value is a sensible length in Å."""
     try:
-        return 0.5 < float(value) < 100.0
-    except (TypeError, ValueError):
+        return not isinstance(value, bool) and 0.5 < float(value) < 100.0
+    except (TypeError, ValueError, OverflowError):
         return False
 
 

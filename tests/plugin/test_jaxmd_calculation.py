@@ -11,7 +11,7 @@ from aiida import orm
 from aiida.engine import run_get_node
 from aiida.engine.utils import instantiate_process
 from aiida.manage.manager import get_manager
-from aiida_phasecal.calculations.jaxmd import FILES_OF_PARENT, JaxMdCalculation
+from aiida_phasecal.calculations.jaxmd import FILES_OF_INTERRUPTED, JaxMdCalculation
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.workchains.common import md_inputs, samples_with_jaxmd
 from aiida_phasecal.workchains.md import JaxMdWorkChain
@@ -57,11 +57,11 @@ def test_task_and_model_are_written(prepare_job, inputs):
 
 
 def test_a_continued_run_brings_log_parts_and_checkpoints(prepare_job, inputs, aiida_localhost, tmp_path):
-    parent = orm.RemoteData(remote_path=str(tmp_path), computer=aiida_localhost).store()
-    calcinfo, folder = prepare_job(JaxMdCalculation, {**inputs, "interrupted_folder": parent})
+    interrupted = orm.RemoteData(remote_path=str(tmp_path), computer=aiida_localhost).store()
+    calcinfo, folder = prepare_job(JaxMdCalculation, {**inputs, "interrupted_folder": interrupted})
     with folder:
         copied = {source.rsplit("/", 1)[1] for _, source, _ in calcinfo.remote_copy_list}
-    assert copied == set(FILES_OF_PARENT)
+    assert copied == set(FILES_OF_INTERRUPTED)
 
 
 def test_the_code_chooses_the_engine(codes, inputs):

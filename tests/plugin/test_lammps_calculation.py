@@ -35,8 +35,8 @@ def test_input_files_are_written(prepare_job, inputs):
 
 
 def test_a_continued_run_brings_log_dump_and_restart_files(prepare_job, inputs, aiida_localhost, tmp_path):
-    parent = orm.RemoteData(remote_path=str(tmp_path), computer=aiida_localhost).store()
-    calcinfo, folder = prepare_job(LammpsMdCalculation, {**inputs, "interrupted_folder": parent})
+    interrupted = orm.RemoteData(remote_path=str(tmp_path), computer=aiida_localhost).store()
+    calcinfo, folder = prepare_job(LammpsMdCalculation, {**inputs, "interrupted_folder": interrupted})
     with folder:
         assert "variable isrestart index 1" in Path(folder.abspath, "parameters.in").read_text()
     copied = {source.rsplit("/", 1)[1] for _, source, _ in calcinfo.remote_copy_list}

@@ -71,7 +71,7 @@ def test_a_log_with_a_gap_is_no_result(parse_recorded, tmp_path, monkeypatch):
     [
         ("ERROR on proc 0: Error writing dump frames: No space left on device (src/src/dump.cpp:543)", "DISK_FULL"),
         ("ERROR: I/O error while writing restart (src/src/write_restart.cpp:375)", "DISK_FULL"),
-        ("cp: error writing 'state.500.restart': Disk quota exceeded", "DISK_FULL"),
+        ("cp: error writing 'production.500.restart': Disk quota exceeded", "DISK_FULL"),
         ("srun: error: node7: task 0: Killed", "INTERRUPTED"),
     ],
 )

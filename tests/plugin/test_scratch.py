@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from aiida import orm
-from aiida_phasecal.workchains.campaign import remove
+from aiida.common.links import LinkType
+from aiida.engine import run_get_node
+from aiida_phasecal.workchains.campaign import CampaignWorkChain, remove
 
 NAME = "0b/1c/2d3e-4f50-4a6b-8c7d-8e9f0a1b2c3d"
 
@@ -49,3 +51,29 @@ def test_a_folder_that_cannot_be_removed_is_an_error(folder_of, monkeypatch):
     with pytest.raises(OSError, match=r"rm: cannot"):
         remove([node])
     assert not node.is_cleaned
+
+
+class OneJob(CampaignWorkChain):
+    """A campaign of one job that is over, and whose folder it is given."""
+
+    @classmethod
+    def define(cls, spec) -> None:
+        super().define(spec)
+        spec.input("folder", valid_type=orm.RemoteData)
+        spec.input("status", valid_type=orm.Int)
+        spec.outline(cls.call)
+
+    def call(self) -> int:
+        job = orm.CalcJobNode(computer=self.inputs.folder.computer)
+        job.base.links.add_incoming(self.node, LinkType.CALL_CALC, "job")
+        job.store()
+        self.inputs.folder.base.links.add_incoming(job, LinkType.CREATE, "remote_folder")
+        return self.inputs.status.value
+
+
+@pytest.mark.parametrize(("status", "stays"), [(0, False), (402, True)])
+def test_folders_of_a_campaign_that_failed_stay(folder_of, status, stays):
+    folder, node = folder_of(NAME)
+    _, campaign = run_get_node(OneJob, folder=node, status=orm.Int(status))
+    assert campaign.exit_status == status
+    assert folder.exists() is stays

@@ -58,6 +58,18 @@ def test_atoms_are_single_and_their_sum_is_the_energy_of_the_model(family, tmp_p
     assert doubles(double, inside=True)
 
 
+def test_a_moment_network_made_for_double_precision_is_sampled_in_it():
+    """In JAX's single mode it would be single, with a warning."""
+    model = MomentNetworkModel.initial(["Ti"], 5.0, [[2.6]], seed=1, dtype="float64")
+    atoms = bulk("Ti", "fcc", a=4.0, cubic=True)
+    atoms.rattle(0.1, seed=3)
+    lists, _ = make_lists(atoms.positions, atoms.cell.lengths(), model.cutoff, 0)
+    frame = (jnp.asarray(atoms.positions), jnp.asarray(atoms.cell[:]), jnp.zeros(len(atoms), jnp.int32))
+    arguments = (jnp.asarray(model.theta), *frame, lists.neighbors, lists.shifts)
+    sampled, exact = (float(f(*arguments)) for f in (sampled_energy(model), model.energy_function))
+    assert sampled == pytest.approx(exact, rel=1e-14)
+
+
 def doubles(jaxpr, inside=False):
     """Operations with real numbers in double precision between the vectors and the energies of atoms."""
     found = set()
@@ -118,8 +130,10 @@ def test_an_accelerator_gives_what_a_cpu_gives(tmp_path, monkeypatch):
         **{"pressure_gpa": 0.0, "timestep_fs": 2.0, "equilibration_steps": 20, "production_steps": 60},
         **{"thermo_every": 20, "sample_every": 20, "restart_every": 40},
     }
-    found = {}
-    for place, memory in (("cpu", None), ("accelerator", 3e7)):
+    found, together, made = {}, [], []
+    monkeypatch.setattr(simulation, "fitting", lambda *given: together.append(fitting(*given)) or together[-1])
+    monkeypatch.setattr(simulation, "lists_of_all_pairs", lambda *given: made.append(1) or lists_of_all_pairs(*given))
+    for place, memory in (("cpu", None), ("accelerator", 12e6)):
         monkeypatch.setattr(simulation, "accelerator_memory", lambda memory=memory: memory)
         folders = [tmp_path / place / str(seed) for seed in range(3)]
         tasks = [task | {"seed": seed + 1, "temperature_k": 300.0 + 100 * seed} for seed in range(3)]
@@ -129,5 +143,7 @@ def test_an_accelerator_gives_what_a_cpu_gives(tmp_path, monkeypatch):
         runs.run(folders)
         read = [jaxmd.read_output(*run, argon().hash, ("Ar",)) for run in zip(folders, tasks, strict=True)]
         found[place] = np.array([output.thermo["pe"] for output in read])
+    assert together == [2]  # of three, once for the batch: the forces of one replica need 4 MB of these 12
+    assert made
     assert np.abs(found["cpu"] - found["accelerator"]).max() < 1e-3  # of 256 atoms, eV
     assert np.abs(found["cpu"][0] - found["cpu"][1]).max() > 0.1

@@ -127,7 +127,7 @@ def test_names_of_files_are_plain(name):
         check_file_name(name)
 
 
-@pytest.mark.parametrize("name", ["potential.in", "bulk.in", "start.data", "log.lammps", "state.5.restart", "x.sh"])
+@pytest.mark.parametrize("name", ["potential.in", "bulk.in", "start.data", "log.lammps", "melt.5.restart", "x.sh"])
 def test_names_of_files_do_not_replace_those_of_a_run(name):
     with pytest.raises(InputError, match="a file of every run"):
         check_file_name(name)

@@ -81,6 +81,8 @@ def test_two_phase_boxes_have_a_square_cross_section_and_grow_along_z():
         ({"a": float("nan")}, "a must be a length"),
         ({"a": None}, "a must be a length"),
         ({"a": []}, "a must be a length"),
+        ({"a": True}, "a must be a length"),
+        ({"a": 10**400}, "a must be a length"),
         ({"c": 5.0}, "only meaningful for hcp"),
     ],
 )

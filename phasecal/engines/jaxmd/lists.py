@@ -7,8 +7,7 @@ s (cutoff + SKIN) − 2d. As long as that exceeds the cutoff the list is exact.
 Rows have a fixed width, because every new width is a new compilation. It has room to spare and grows in steps.
 
 On a CPU lists are made by cells (matscipy). An accelerator looks at all pairs of a box that is so long that of each
-pair only the nearest images can be in reach: that is a hundred times as much work, and less time than the way to the
-host and back.
+pair only the nearest images can be in reach: that is more work, but no way to the host and back.
 """
 
 from __future__ import annotations

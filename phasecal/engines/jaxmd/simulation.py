@@ -1,8 +1,8 @@
 """Replicas of one number of atoms that move together: compiled steps, and neighbour lists renewed between them.
 
 On an accelerator as many replicas are vectorised as its memory holds; on a CPU they run one after the other, which is
-faster there. The compiled loop stops where a list would no longer be exact, and the host makes new ones for the
-replicas that need them.
+faster there. The compiled loop stops where a list would no longer be exact, and goes on when the replicas that need
+one have a new list.
 """
 
 from __future__ import annotations

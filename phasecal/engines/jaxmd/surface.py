@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 
 from phasecal.potentials.base import EnergyFunction, Model
 from phasecal.potentials.local import AtomEnergies, GraphEnergies, GraphModel, LocalModel, neighbor_vectors
+from phasecal.potentials.moment_network import MomentNetworkModel
 
 
 @jax.tree_util.register_dataclass
@@ -55,7 +56,12 @@ class SumOfAtoms:
 
 
 def sampled_energy(model: Model) -> EnergyFunction:
-    """Return the energy that molecular dynamics samples: of single precision where the model is a sum over atoms."""
+    """Return the energy that molecular dynamics samples.
+
+    It is of single precision per atom where the model is a sum over atoms, unless a moment-network was made for double.
+    """
+    if isinstance(model, MomentNetworkModel) and model.dtype == "float64":
+        return model.energy_function
     if isinstance(model, GraphModel):
         return SumOfAtoms(jax.tree.map(_single, model.graph_energies), model.cutoff, passes_messages=True)
     if isinstance(model, LocalModel):

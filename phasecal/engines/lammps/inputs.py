@@ -55,7 +55,8 @@ def write_inputs(folder: Path, task: Mapping[str, Any], model: LammpsModel, *, r
         folder: Existing folder of the run.
         task: MD task, see :mod:`phasecal.engines.lammps.task`.
         model: The potential.
-        restart: Continue an interrupted run whose log, dump and restart files lie in the folder of the run.
+        restart: Continue an interrupted run whose log, dump, restart files and :data:`CONTINUE_FILE` lie in the folder
+            of the run.
 
     Raises:
         InputError: The task is not valid, the model lacks one of its elements, or its commands are not allowed.

@@ -14,7 +14,7 @@ from aiida_phasecal.calculations.lammps import declare_md, files_of_interrupted
 from aiida_phasecal.data.model import ModelData
 from phasecal.engines import jaxmd
 
-FILES_OF_PARENT = (jaxmd.LOG_FILE, jaxmd.PART_GLOB, jaxmd.STATE_GLOB)
+FILES_OF_INTERRUPTED = (jaxmd.LOG_FILE, jaxmd.PART_GLOB, jaxmd.STATE_GLOB)
 
 
 class JaxMdCalculation(CalcJob):
@@ -49,5 +49,5 @@ class JaxMdCalculation(CalcJob):
         calcinfo.provenance_exclude_list = [jaxmd.MODEL_FILE]
         calcinfo.retrieve_list = [jaxmd.LOG_FILE, self.options.output_filename]
         calcinfo.retrieve_temporary_list = [jaxmd.PART_GLOB]
-        calcinfo.remote_copy_list = files_of_interrupted(self.inputs, FILES_OF_PARENT)
+        calcinfo.remote_copy_list = files_of_interrupted(self.inputs, FILES_OF_INTERRUPTED)
         return calcinfo

@@ -18,7 +18,7 @@ from aiida_phasecal.tree import INTERRUPTED
 from phasecal.engines import lammps
 from phasecal.errors import PhasecalError
 
-FILES_OF_PARENT = (lammps.LOG_FILE, lammps.DUMP_FILE, lammps.RESTART_GLOB, lammps.CONTINUE_FILE)
+FILES_OF_INTERRUPTED = (lammps.LOG_FILE, lammps.DUMP_FILE, lammps.RESTART_GLOB, lammps.CONTINUE_FILE)
 
 
 class LammpsMdCalculation(LammpsRawCalculation):
@@ -69,7 +69,7 @@ class LammpsMdCalculation(LammpsRawCalculation):
             )
         calcinfo.retrieve_list += [lammps.LOG_FILE]
         calcinfo.retrieve_temporary_list = [lammps.DUMP_FILE]
-        calcinfo.remote_copy_list = files_of_interrupted(self.inputs, FILES_OF_PARENT)
+        calcinfo.remote_copy_list = files_of_interrupted(self.inputs, FILES_OF_INTERRUPTED)
         return calcinfo
 
 

@@ -49,7 +49,7 @@ def submit(script: str) -> str:
     write(line / "allocation.sh", allocation_script(line, common, places))
     names = {option.split("=")[0]: option.split("=", 1)[1] for option in options if "=" in option}
     job = {"folder": os.getcwd(), "script": script, "out": names["--output"], "error": names["--error"]}
-    job_id = f"{time.time_ns()}-{os.getpid()}"
+    job_id = f"{now_ns()}-{os.getpid()}"
     write(line / "waiting" / job_id, json.dumps(job))
     try:
         ask_for_allocation(line)
@@ -76,6 +76,11 @@ def seconds(duration: str) -> int:
     days, _, rest = duration.rpartition("-")
     hours, minutes, secs = map(int, rest.split(":"))
     return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + secs
+
+
+def now_ns() -> int:
+    """Time in ns; Python 3.6 has no time.time_ns."""
+    return int(time.time() * 1e9)
 
 
 def write(path: Path, text: str) -> None:
@@ -106,7 +111,7 @@ def ask_for_allocation(line: Path) -> None:
         alive = known & set(states)
         if any(states[number] in ("PD", "CF") for number in alive):
             return
-        if alive and time.time_ns() - min(waiting) < OVERDUE_S * 1e9:
+        if alive and now_ns() - min(waiting) < OVERDUE_S * 1e9:
             return
         command = ["sbatch", "--parsable", str(line / "allocation.sh")]
         out = subprocess.run(command, stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
