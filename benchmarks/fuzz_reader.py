@@ -7,6 +7,7 @@ no threads that a fork would lose.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -30,14 +31,16 @@ def forked(module: bytes, dtype: str) -> tuple[int, str]:
 @cache
 def _server() -> subprocess.Popen[bytes]:
     """Start the process that forks; it ends when this one does, because its input ends."""
-    return subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    atexit.register(server.communicate)  # waits: its processor time is that of the cases
+    return server
 
 
 def serve() -> None:
     """Answer for what ended the process that reads, and fork another, until the input ends."""
-    import jax.export  # noqa: F401, PLC0415  # only here: who asks needs no JAX
+    import jax.export  # noqa: F401  # only here: who asks needs no JAX
 
-    from phasecal.module import be_silent  # noqa: PLC0415  # the same
+    from phasecal.module import be_silent  # the same
 
     be_silent()
     warnings.filterwarnings("ignore", "os.fork")  # JAX warns of its threads, which compiling or reading would start
@@ -51,7 +54,7 @@ def serve() -> None:
 
 def read_many() -> None:
     """Read modules from standard input, each within the limits."""
-    from phasecal.module import read_within_limits  # noqa: PLC0415  # who asks needs no JAX
+    from phasecal.module import read_within_limits  # who asks needs no JAX
 
     with open(0, "rb", buffering=0) as requests:  # nothing is lost in a buffer when a module ends this process
         while head := requests.read(18):

@@ -96,8 +96,8 @@ def check_calls(module: str) -> None:
     calls = {name or "a function without a plain name" for name in found} - HARMLESS_CALLS
     if calls:
         raise DataError(
-            f"the module calls {printable(', '.join(sorted(calls)), 200)}, which other versions of JAX may not have; write it in plain "
-            "operations (a 3×3 inverse by hand, say)"
+            f"the module calls {printable(', '.join(sorted(calls)), 200)}, which other versions of JAX may not have; "
+            "write it in plain operations (a 3×3 inverse by hand, say)"
         )
 
 
