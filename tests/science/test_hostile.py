@@ -28,6 +28,7 @@ from phasecal.artifact import read_artifact
 from phasecal.bounded import MAX_MESSAGE, one_line, printable, read_json, read_lines, read_npz, read_tensors
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.sources import resolve_source
+from phasecal.embedded import Session
 from phasecal.engines.lammps.commands import ARTIFACT_FILE, LOG_FILE
 from phasecal.engines.lammps.plugin.__main__ import main
 from phasecal.errors import DataError, EngineError, InputError, PhasecalError
@@ -128,6 +129,16 @@ def test_a_job_with_a_forged_module_ends_before_lammps_starts(example, cache, tm
     assert {path.name for path in tmp_path.iterdir()} == {ARTIFACT_FILE, LOG_FILE}
     said = "ERROR: the module of the artifact is damaged or forged: JAX ends with SIGSEGV while it reads it; export "
     assert (tmp_path / LOG_FILE).read_text().startswith(said)
+
+
+@pytest.mark.parametrize("seed", ["204", "306"])
+def test_a_module_that_can_be_read_but_not_compiled_is_refused(example, cache, monkeypatch, tmp_path, seed):
+    monkeypatch.setattr(module, "python_process", lambda *_: (module.PASSED, ""))
+    replace(example, module=forged(seed)).save(tmp_path / "artifact")
+    session = Session(tmp_path / "artifact", example.record["elements"])
+    with pytest.raises(DataError, match="cannot compile or run the module") as refused:
+        session.grow(6, 12)
+    assert str(refused.value).isprintable()
 
 
 def test_a_module_is_tried_once(example, cache, monkeypatch):
