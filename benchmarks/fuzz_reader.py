@@ -38,9 +38,10 @@ def _server() -> subprocess.Popen[bytes]:
 
 def serve() -> None:
     """Answer for what ended the process that reads, and fork another, until the input ends."""
-    import jax.export  # noqa: F401  # only here: who asks needs no JAX
+    from phasecal.module import be_silent, take_one_core
 
-    from phasecal.module import be_silent  # the same
+    take_one_core()
+    import jax.export  # noqa: F401  # as in the product
 
     be_silent()
     warnings.filterwarnings("ignore", "os.fork")  # JAX warns of its threads, which compiling or reading would start
@@ -54,7 +55,7 @@ def serve() -> None:
 
 def read_many() -> None:
     """Read modules from standard input, each within the limits."""
-    from phasecal.module import read_within_limits  # who asks needs no JAX
+    from phasecal.module import read_within_limits
 
     with open(0, "rb", buffering=0) as requests:  # nothing is lost in a buffer when a module ends this process
         while head := requests.read(18):

@@ -53,6 +53,7 @@ class Session:
 
         Raises:
             DataError: The artifact is damaged, of other elements, or cannot run here.
+            EngineError: The process that reads its module first did not start.
             InputError: Its model passes messages, and several processes share the atoms.
         """
         import jax  # noqa: PLC0415  # reads the environment, which :func:`start` sets
