@@ -186,7 +186,8 @@ def limit_memory(more: int) -> None:
     status = Path("/proc/self/status")
     if found := re.search(r"VmData:\s+(\d+)", status.read_text(encoding="ascii") if status.exists() else ""):
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (1024 * int(found[1]) + more, most))
+        limit = 1024 * int(found[1]) + more
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
 
 
 def main(dtype: str) -> NoReturn:
@@ -201,7 +202,7 @@ def main(dtype: str) -> NoReturn:
 
 
 def take_one_core() -> None:
-    """Use one core only: MLIR has a thread for each, whose stacks on a large node would count as the module's memory."""
+    """Use one core only: MLIR has a thread for each, and on a large node their stacks would be more than the limit."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})
 
