@@ -34,6 +34,7 @@ from fuzz_targets import TARGETS, Files, Target
 
 from phasecal.bounded import read_npy
 from phasecal.errors import PhasecalError
+from phasecal.module import limit_memory
 
 SECONDS = 2
 PATIENCE = 10
@@ -289,8 +290,7 @@ def work(parser: str, home: Path, first: int, last: int, at, counts) -> None:
     """Run cases in this process, with their files in a folder; ``at`` is the present one."""
     target = TARGETS[parser]
     examples = prepare(target, home)
-    used = int(re.search(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-    resource.setrlimit(resource.RLIMIT_DATA, (used + GIBIBYTE, resource.RLIM_INFINITY))
+    limit_memory(GIBIBYTE)
     for case in range(first, last):
         at.value = case
         files = examples[case % len(examples)]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from fuzz_reader import forked
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # tiny_networks
 
 if TYPE_CHECKING:
     from phasecal.artifact import Artifact
@@ -18,43 +21,6 @@ if TYPE_CHECKING:
     from phasecal.potentials.message_passing import Network
 
 Files = dict[str, bytes]
-HEADER = {
-    "atomic_numbers": [13, 22],
-    "hidden_irreps": "3x0e + 2x1o",
-    "lmax": 1,
-    "cutoff": 4.0,
-    "n_layers": 2,
-    "radial_basis_size": 3,
-    "radial_mlp_size": 4,
-    "radial_mlp_layers": 1,
-    "radial_polynomial_p": 6.0,
-    "mlp_init_scale": 4.0,
-    "index_weights": True,
-    "layer_norm": True,
-    "shift": -0.3,
-    "scale": 0.7,
-    "avg_n_neighbors": 10.0,
-    "optimizer": "muon",
-}
-"""First line of a weight file of nequix."""
-HYPERPARAMETERS = {
-    "config": {
-        "num_layers": 2,
-        "num_channels": 3,
-        "l_max": 1,
-        "correlation": 2,
-        "readout_irreps": ["2x0e", "0e"],
-        "num_rbf": 3,
-        "radial_mlp_hidden": [4, 4],
-        "node_symmetry": None,
-    },
-    "dataset_info": {
-        "atomic_energies_map": {"13": -1.0, "22": -2.0},
-        "graph_cutoff_angstrom": 4.0,
-        "avg_num_neighbors": 2.0,
-    },
-}
-"""What a weight file of mace says about its network."""
 WEIGHTS = {"layers_0#linear": (3, 2), "layers_1#linear": (4,), "readout": ()}
 """Names and shapes of weights; those of a true network are checked after its package has built it."""
 FOREIGN = (
@@ -76,6 +42,8 @@ def saved(model: Model, home: Path) -> bytes:
 
 def models(home: Path, table: bytes) -> list[Files]:
     """A model of each family; the network is not built."""
+    from tiny_networks import NEQUIX
+
     from phasecal.potentials.eam import EamModel
     from phasecal.potentials.frozen import FrozenModel
     from phasecal.potentials.moment_network import MomentNetworkModel, layers
@@ -104,7 +72,7 @@ def models(home: Path, table: bytes) -> list[Files]:
         masses={"Ti": 47.9},
         cutoff=4.0,
         theta=np.ones(6),
-        network=NequixNetwork.of({key: HEADER[key] for key in SETTINGS}),
+        network=NequixNetwork.of({key: NEQUIX[key] for key in SETTINGS}),
         trained=(("layers_0", (3, 2)),),
         frozen={"readout": np.ones(4, np.float32)},
     )
@@ -150,14 +118,22 @@ def parse_artifact(folder: Path) -> object:
 
 
 def parse_module(folder: Path) -> object:
-    """As the plugin goes on with a module whose hash somebody made anew."""
-    return replace(artifact(), module=(folder / "module.bin").read_bytes()).function()
+    """As a job goes on with a module whose hash somebody made anew: in another process."""
+    from phasecal.errors import EngineError
+    from phasecal.module import try_module
+
+    try:
+        return try_module((folder / "module.bin").read_bytes(), "float32", forked)
+    except EngineError as error:
+        raise AssertionError("an error that is neither a refusal nor a signal") from error
 
 
 def nequix_files(home: Path) -> list[Files]:
     """A weight file of nequix."""
+    from tiny_networks import NEQUIX
+
     with (home / "network.nqx").open("wb") as file:
-        file.write(json.dumps(HEADER).encode() + b"\n")
+        file.write(json.dumps(NEQUIX | {"optimizer": "muon"}).encode() + b"\n")
         for shape in WEIGHTS.values():
             np.save(file, np.ones(shape, np.float32))
     return [{"network.nqx": (home / "network.nqx").read_bytes()}]
@@ -172,11 +148,14 @@ def parse_nequix(folder: Path) -> object:
 
 def mace_files(home: Path) -> list[Files]:
     """A weight file of mace."""
+    from tiny_networks import DATA, MACE
+
+    settings = {"config": MACE | {"node_symmetry": None}, "dataset_info": DATA}
     with (home / "params.npz").open("wb") as file:
         arrays = {f"params#mlip_network#{name}": np.ones(shape, np.float32) for name, shape in WEIGHTS.items()}
         np.savez(file, **arrays)
     with zipfile.ZipFile(home / "network.zip", "w") as archive:
-        archive.writestr("hyperparams.json", json.dumps(HYPERPARAMETERS))
+        archive.writestr("hyperparams.json", json.dumps(settings))
         archive.write(home / "params.npz", "params.npz")
     return [{"network.zip": (home / "network.zip").read_bytes()}]
 

@@ -23,6 +23,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from safetensors.numpy import save_file
 
 from phasecal.bounded import MAX_CUTOFF, printable, read_tensors
 from phasecal.errors import DataError
+from phasecal.module import check_module, read_module
 
 if TYPE_CHECKING:
     from jax.export import Exported
@@ -42,8 +44,6 @@ OLDEST_JAX = (0, 4, 34)
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 """Largest deviation from the reference outputs, over the largest of them. A single has 24 bits: in a table of 10⁴
 points the place in an interval is known to 1e-3 of it, and a slope to about 1e-5."""
-HARMLESS_CALLS = {"shape_assertion"}
-"""Custom calls that only check sizes, and are gone before anything is compiled."""
 MAX_REFERENCE = 10_000
 """Pairs of atoms in the reference: a run makes room for that many."""
 
@@ -51,9 +51,6 @@ _HEADER = "phasecal-artifact"
 _REFERENCE = "reference/"
 _OUTPUTS = ("energies", "slopes")
 _RECORD = {"family": str, "model": str, "elements": list, "cutoff": float, "dtype": str, "jax": str}
-_VECTORS, _ATOMS, _PAIRS = ("n_atoms", "width", "3"), ("n_atoms",), ("n_atoms", "width")
-_SHAPES = [_VECTORS, _ATOMS, _PAIRS, _ATOMS, _VECTORS]
-"""Of what a module takes, and of what it returns."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -120,30 +117,25 @@ class Artifact:
                 f"{' '.join(elements)}"
             )
 
+    def check_module(self) -> None:
+        """Check that this JAX can read the module, without reading it in this process (:mod:`phasecal.module`).
+
+        Raises:
+            DataError: It cannot.
+            EngineError: The process that tries it did not start.
+        """
+        check_versions(self.record["jax"], metadata.version("jax"))
+        check_module(self.module, self.dtype.name)
+
     def function(self) -> Exported:
         """Return the exported function; nothing is compiled yet.
 
         Raises:
             DataError: This JAX cannot run it.
+            EngineError: The process that reads it first did not start.
         """
-        import jax  # noqa: PLC0415  # see the module: records are read without JAX
-        from jax import export  # noqa: PLC0415  # the same
-
-        check_versions(self.record["jax"], jax.__version__)
-        try:
-            function = export.deserialize(bytearray(self.module))
-            text = function.mlir_module()
-        except Exception as error:  # whatever flatbuffers, MLIR or JAX make of a module they do not know
-            raise DataError(
-                f"JAX {jax.__version__} cannot read a module exported by JAX {self.record['jax']} "
-                f"({printable(error, 200)}); export the model again with the version that runs it"
-            ) from error
-        arrays = [*function.in_avals, *function.out_avals]
-        kinds = [self.dtype, np.dtype(np.int32), np.dtype(np.int32), self.dtype, self.dtype]
-        if [tuple(map(str, array.shape)) for array in arrays] != _SHAPES or [array.dtype for array in arrays] != kinds:
-            raise DataError("the module takes or returns other arrays than an artifact does; export the model again")
-        check_calls(text)
-        return function
+        self.check_module()
+        return read_module(self.module, self.dtype.name)
 
     def check_outputs(self, energies: NDArray[Any], slopes: NDArray[Any]) -> None:
         """Compare what this process computed for the reference inputs with what was stored.
@@ -219,32 +211,14 @@ def check_versions(exported: str, running: str) -> None:
     Raises:
         DataError: It cannot (see the module).
     """
-    before, now = _version(exported), _version(running)
+    before, now, said = _version(exported), _version(running), printable(exported, 20)
     if before < OLDEST_JAX:
         oldest = ".".join(str(part) for part in OLDEST_JAX)
-        raise DataError(f"exported by JAX {exported}, before {oldest}; export the model again")
+        raise DataError(f"exported by JAX {said}, before {oldest}; export the model again")
     if now[0] < before[0] or now[:2] < (before[0], before[1] - 1):
         raise DataError(
-            f"exported by JAX {exported}, which JAX {running} cannot run; update JAX to {before[0]}.{before[1]}, or "
+            f"exported by JAX {said}, which JAX {running} cannot run; update JAX to {before[0]}.{before[1]}, or "
             "export the model with the older version"
-        )
-
-
-def check_calls(module: str) -> None:
-    """Check that a module is pure StableHLO.
-
-    Args:
-        module: Its text.
-
-    Raises:
-        DataError: It has custom calls.
-    """
-    found = re.findall(r"custom_call(?: @([\w.]+))?", module)  # a name that is not plain is written in another way
-    calls = {name or "a function without a plain name" for name in found} - HARMLESS_CALLS
-    if calls:
-        raise DataError(
-            f"the module calls {', '.join(sorted(calls))}, which other versions of JAX may not have; write it in plain "
-            "operations (a 3×3 inverse by hand, say)"
         )
 
 

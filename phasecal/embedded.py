@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasecal.artifact import read_artifact
-from phasecal.errors import InputError
+from phasecal.bounded import printable
+from phasecal.errors import DataError, InputError
 
 ONE_THREAD = {"NPROC": "1", "PJRT_NPROC": "1", "OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false"
@@ -52,6 +53,7 @@ class Session:
 
         Raises:
             DataError: The artifact is damaged, of other elements, or cannot run here.
+            EngineError: The process that reads its module first did not start.
             InputError: Its model passes messages, and several processes share the atoms.
         """
         import jax  # noqa: PLC0415  # reads the environment, which :func:`start` sets
@@ -81,6 +83,9 @@ class Session:
         Returns:
             Vectors (n_rows, n_columns, 3), species (n_rows,) and the neighbours' species or rows (n_rows, n_columns),
             to be written to; rows and columns beyond what is needed hold padding.
+
+        Raises:
+            DataError: The artifact does not compute its reference outputs here.
         """
         rows, columns = self._batch[2].shape
         if n_atoms > rows:
@@ -104,15 +109,25 @@ class Session:
         return vectors, _aligned((rows,), np.dtype(np.int32)), _aligned((rows, columns), np.dtype(np.int32))
 
     def _check(self) -> None:
-        """Compile for the present size, and compare with the reference outputs."""
+        """Compile for the present size, and compare with the reference outputs.
+
+        Raises:
+            DataError: The module cannot be compiled, or computes something else.
+        """
         reference = [self.artifact.reference[name] for name in self.artifact.inputs]
         n, width = reference[2].shape
         batch = self._empty(*self._batch[2].shape)
         for array, values in zip(batch, reference, strict=True):
             array[tuple(slice(0, size) for size in values.shape)] = values
         self.n_compiled += 1
-        energies, slopes = self._function(*batch)
-        self.artifact.check_outputs(np.asarray(energies)[:n], np.asarray(slopes)[:n, :width])
+        try:
+            energies, slopes = (np.asarray(array) for array in self._function(*batch))
+        except Exception as error:  # whatever MLIR or XLA make of a module that could be read
+            raise DataError(
+                f"JAX cannot compile or run the module of the artifact ({printable(error, 200)}); export the model "
+                "again with the version that runs it"
+            ) from error
+        self.artifact.check_outputs(energies[:n], slopes[:n, :width])
 
 
 def start(path: str | Path, elements: list[str], n_processes: int) -> Session:

@@ -19,9 +19,10 @@ from jax import Array, export
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
-from phasecal.artifact import Artifact, check_calls
+from phasecal.artifact import Artifact
 from phasecal.engines.lammps.commands import ARTIFACT_FILE, PLUGIN_COMMAND, PLUGIN_STYLE
 from phasecal.errors import DataError, InputError
+from phasecal.module import check_calls
 from phasecal.potentials.base import Model
 from phasecal.potentials.local import AtomEnergies, GraphEnergies, GraphModel, LocalModel
 

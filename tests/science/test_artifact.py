@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from phasecal.artifact import Artifact, check_calls, check_versions, read_artifact
+from phasecal.artifact import Artifact, check_versions, read_artifact
 from phasecal.embedded import Session
 from phasecal.engines.lammps.commands import check_file_name
 from phasecal.errors import DataError, InputError
+from phasecal.module import check_calls
 from phasecal.potentials.artifact import export_artifact, plugin_commands
 from phasecal.potentials.correction import eam_correction
 from phasecal.potentials.frozen import FrozenModel
@@ -269,14 +270,16 @@ def test_functions_that_would_fail_later_are_refused_at_export(function, message
         ("1.0.0", "0.10.2", False),
         ("0.4.33", "0.10.2", False),
         ("new", "0.10.2", False),
+        ("7.0.0\x1b[31m", "0.10.2", False),
     ],
 )
 def test_rules_of_versions(exported, running, fine):
     if fine:
         check_versions(exported, running)
         return
-    with pytest.raises(DataError, match=r"export the model|not a version"):
+    with pytest.raises(DataError, match=r"export the model|not a version") as refused:
         check_versions(exported, running)
+    assert str(refused.value).isprintable()
 
 
 def test_an_artifact_of_another_jax_says_so(artifact):
@@ -287,7 +290,7 @@ def test_an_artifact_of_another_jax_says_so(artifact):
 
 def test_a_module_of_rubbish_says_so(artifact):
     broken = replace(artifact, module=b"\0" * 100)
-    with pytest.raises(DataError, match="cannot read a module"):
+    with pytest.raises(DataError, match="cannot read the module of the artifact"):
         broken.function()
 
 

@@ -9,10 +9,13 @@ import io
 import json
 import pickle
 import re
+import signal
+import subprocess
 import sys
 import tracemalloc
 import unicodedata
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +23,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from phasecal import module
 from phasecal.artifact import read_artifact
 from phasecal.bounded import MAX_MESSAGE, one_line, printable, read_json, read_lines, read_npz, read_tensors
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.sources import resolve_source
-from phasecal.errors import DataError, InputError, PhasecalError
+from phasecal.embedded import Session
+from phasecal.engines.lammps.commands import ARTIFACT_FILE, LOG_FILE
+from phasecal.engines.lammps.plugin.__main__ import main
+from phasecal.errors import DataError, EngineError, InputError, PhasecalError
 from phasecal.fitting.data import read_frames
 from phasecal.fitting.schema import load_fit
 from phasecal.potentials.mace import MaceModel
@@ -70,6 +77,105 @@ def test_what_was_once_a_bug_is_refused_or_accepted(fuzz, folder, tmp_path):
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     assert fuzz.run_case(fuzz.TARGETS[folder.parent.name].parse, tmp_path) in ("accepted", "refused")
+
+
+# --- modules that end or hold up whatever process reads them
+
+
+MODULES = ROOT / "fixtures" / "hostile" / "module"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of the user."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "phasecal" / "modules"
+
+
+@pytest.fixture(scope="module")
+def example(fuzz):
+    """An artifact; its module is what the forged ones were made from."""
+    return sys.modules["fuzz_models"].artifact()
+
+
+def forged(seed: str) -> bytes:
+    """A module of the corpus."""
+    return (MODULES / seed / "module.bin").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        ("552", "JAX ends with SIGSEGV while it reads it"),
+        ("2465", "JAX ends with SIGSEGV while it reads it"),
+        ("3348", "JAX takes more than 2 s to read it"),
+        ("1", r"JAX \S+ cannot read the module of the artifact \(.*deserialize.*\); export"),
+    ],
+)
+def test_a_forged_module_is_refused_whatever_becomes_of_its_reader(fuzz, seed, message):
+    with pytest.raises(DataError, match=message):
+        module.try_module(forged(seed), "float32", sys.modules["fuzz_reader"].forked)
+
+
+def test_a_forged_module_ends_another_process_than_the_one_that_asks_for_it(example, cache):
+    with pytest.raises(DataError, match="the artifact is damaged or forged: JAX takes more than 2 s to read it"):
+        replace(example, module=forged("3348")).function()
+    assert not cache.exists()  # it is not remembered as one that came through
+
+
+def test_a_job_with_a_forged_module_ends_before_lammps_starts(example, cache, tmp_path):
+    replace(example, module=forged("552")).save(tmp_path / ARTIFACT_FILE)
+    assert main(str(tmp_path)) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {ARTIFACT_FILE, LOG_FILE}
+    said = "ERROR: the module of the artifact is damaged or forged: JAX ends with SIGSEGV while it reads it; export "
+    assert (tmp_path / LOG_FILE).read_text().startswith(said)
+
+
+@pytest.mark.parametrize("seed", ["204", "306"])
+def test_a_module_that_can_be_read_but_not_compiled_is_refused(example, cache, monkeypatch, tmp_path, seed):
+    monkeypatch.setattr(module, "python_process", lambda *_: (module.PASSED, ""))
+    replace(example, module=forged(seed)).save(tmp_path / "artifact")
+    session = Session(tmp_path / "artifact", example.record["elements"])
+    with pytest.raises(DataError, match="cannot compile or run the module") as refused:
+        session.grow(6, 12)
+    assert str(refused.value).isprintable()
+
+
+def test_a_module_is_tried_once(example, cache, monkeypatch):
+    tried = []
+    monkeypatch.setattr(module, "python_process", lambda *read: tried.append(read) or (module.PASSED, ""))
+    for _ in range(2):
+        assert example.function().in_avals
+    assert tried == [(example.module, "float32")]
+    assert len(list(cache.iterdir())) == 1
+    with pytest.raises(DataError, match="cannot read"):
+        replace(example, module=forged("1")).function()
+    assert len(tried) == 2  # and another module is not taken for it
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(example, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    example.check_module()
+
+
+def test_a_process_that_does_not_start_does_not_blame_the_module():
+    with pytest.raises(EngineError, match=r"modules of artifacts with .* failed: No module named 'jax'"):
+        module.try_module(b"", "float32", lambda *_: (1, "Traceback\nNo module named 'jax'\n"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "end"),
+    [
+        ("limit_memory(2**26); bytearray(2**27)", 1),
+        ("limit_time(0.1); sum(range(10**12))", -signal.SIGPROF),
+        ("limit_time(0.1); time.sleep(60)", -signal.SIGALRM),
+        ("limit_memory(2**27); limit_time(10); bytearray(2**26)", 0),
+    ],
+)
+def test_what_a_module_may_take(statement, end):
+    script = f"import time\nfrom phasecal.module import limit_memory, limit_time\n{statement}"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == end
 
 
 # --- any text and any bytes

@@ -118,6 +118,7 @@ def run_lammps(folder: Path, kind: str, executable: Path | None = None, mpi: int
     Raises:
         EngineError: LAMMPS ended with an error; the message is its last error line. Or a JAX model can run neither
             through the plugin nor by ``fix external``.
+        DataError: The artifact of a JAX model is damaged or cannot run here.
     """
     script = script_path(kind)
     shutil.copy(script, folder / script.name)

@@ -1,8 +1,8 @@
 """``python -m phasecal.engines.lammps.plugin [FOLDER [RANKS]]``: put the plugin where LAMMPS loads it, if possible.
 
-To be called with the Python beside LAMMPS, in the folder of a run. The exit status is 0 when the plugin is there,
-:data:`~phasecal.engines.lammps.plugin.choose.USE_EXTERNAL` when the run is one for ``fix external``, else 1: the reason
-is then in the log of the run, where LAMMPS writes its own errors.
+To be called with the Python beside LAMMPS, in the folder of a run, whose artifact is checked first. The exit status is
+0 when the plugin is there, :data:`~phasecal.engines.lammps.plugin.choose.USE_EXTERNAL` when the run is one for ``fix
+external``, else 1: the reason is then in the log of the run, where LAMMPS writes its own errors.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from phasecal.cache import cache_folder
 from phasecal.engines.lammps.commands import PLUGIN_FILE
 from phasecal.errors import EngineError
 
@@ -115,12 +116,6 @@ def _libpython() -> Path:
             f"{candidates[0]}); use a Python that was built with --enable-shared, or install libpython"
         )
     return found
-
-
-def cache_folder() -> Path:
-    """Return where compiled plugins are kept: ``$XDG_CACHE_HOME/phasecal``, by default in ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "phasecal"
 
 
 def build_plugin() -> Path:

@@ -1,4 +1,8 @@
-"""How a JAX model runs in LAMMPS on this machine: the plugin where it can be built, else ``fix external``."""
+"""How a JAX model runs in LAMMPS on this machine: the plugin where it can be built, else ``fix external``.
+
+Before, a process of its own tries whether its module can be read at all (:mod:`phasecal.module`): LAMMPS and its ranks
+then find it remembered.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from phasecal.engines.lammps.commands import PLUGIN_STYLE
+from phasecal.artifact import read_artifact
+from phasecal.engines.lammps.commands import ARTIFACT_FILE, PLUGIN_STYLE
 from phasecal.engines.lammps.plugin.build import install_plugin
 from phasecal.errors import EngineError
 
@@ -17,18 +22,21 @@ USE_EXTERNAL = 10
 
 
 def prepare_model(folder: Path, ranks: int = 1) -> EngineError | None:
-    """Put the plugin into the folder of a run, if it can be built.
+    """Check the artifact in the folder of a run, and put the plugin there, if it can be built.
 
     Args:
-        folder: Holds ``potential.in``.
+        folder: Holds ``potential.in`` and the artifact.
         ranks: Number of processes of the run.
 
     Returns:
         Why it is not there; the run is then one for :mod:`phasecal.engines.lammps.plugin.external`.
 
     Raises:
+        DataError: The artifact is damaged, or JAX cannot read its module here.
         EngineError: Neither is possible; the message says why not, for both.
     """
+    if (folder / ARTIFACT_FILE).exists():
+        read_artifact(folder / ARTIFACT_FILE).check_module()
     try:
         install_plugin(folder)
     except EngineError as no_plugin:
