@@ -139,7 +139,7 @@ def test_a_job_without_a_compiler_does_it_before_lammps_would_start(tmp_path, no
     ],
 )
 def test_where_neither_works_both_reasons_are_given(tmp_path, no_compiler, ranks, style, message):
-    (tmp_path / ARTIFACT_FILE).write_text("")
+    alloy().export_lammps(tmp_path)
     (tmp_path / "potential.in").write_text(f"plugin load ./phasecal-plugin.so\npair_style {style}\n")
     with pytest.raises(EngineError, match=message):
         run_lammps(tmp_path, "bulk", mpi=ranks)

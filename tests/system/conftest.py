@@ -138,8 +138,8 @@ def check_import(installation):
         (entry,) = (entry for entry in installation.json("query") if entry["pk"] == pk)
         assert without_pks(found) == without_pks(entry)
         for place, name in ((installation, pk), (other, shown["uuid"])):
-            place.run("phasecal", "report", name, "-o", "archived")
-        assert tables(other.folder / "archived") == tables(installation.folder / "archived")
-        assert tables(other.folder / "archived")
+            place.run("phasecal", "report", name, "-o", f"archived-{pk}")  # a report leaves others' files in a folder
+        assert tables(other.folder / f"archived-{pk}") == tables(installation.folder / f"archived-{pk}")
+        assert tables(other.folder / f"archived-{pk}")
 
     return check
