@@ -32,6 +32,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import services
+from processes import processes_of
 
 BIN = Path(sys.executable).parent
 AT_A_TIME = 3
@@ -120,14 +121,7 @@ class Site:
 
     def processes(self) -> list[psutil.Process]:
         """All processes that were started for this profile, jobs included."""
-        found = []
-        folders = [str(self.folder), *([str(self.cluster.folder)] if self.cluster else [])]
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                text = " ".join([process.cwd(), *process.environ().values()])
-                if any(folder in text for folder in folders) and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+        return processes_of(self.folder, *([self.cluster.folder] if self.cluster else []))
 
     def named(self, *words: str) -> list[psutil.Process]:
         """Processes of this profile with these words on their command line."""

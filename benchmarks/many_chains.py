@@ -24,6 +24,10 @@ from pathlib import Path
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from processes import processes_of
+
 BIN = Path(sys.executable).parent
 SLOTS = 2
 LOOK_S = 0.5
@@ -41,7 +45,7 @@ load_profile()
 model = ModelData.from_model(argon()).store()
 options = orm.Dict(job_options(orm.load_computer("localhost"), slots=int(sys.argv[2]))).store()
 code = orm.load_code("lmp@localhost")
-steps = {"n_atoms": 256, "equilibration_steps": 500, "production_steps": 2500, "sample_every": 50, "thermo_every": 5}
+steps = {"n_atoms": 256, "equilibration_steps": 500, "production_steps": 25000, "sample_every": 500, "thermo_every": 50}
 for seed in range(1, int(sys.argv[1]) + 1):
     task = orm.Dict(CHECK_TASK | steps | {"seed": seed})
     submit(WorkflowFactory("phasecal.sample"), model=model, code=code, task=task, options=options)
@@ -61,18 +65,6 @@ def python(script: str, environment: dict[str, str], *words: object) -> str:
     return subprocess.run(command, env=environment, text=True, capture_output=True, check=True).stdout
 
 
-def family(folder: Path) -> list[psutil.Process]:
-    """All processes that were started for the profile in a folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if str(folder) in " ".join([process.cwd(), *process.environ().values()]):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 def watch(folder: Path, environment: dict[str, str], patience_s: float) -> dict[str, float]:
     """Look until all chains have ended or nothing has run for too long; return the largest numbers seen."""
     started = idle_since = next_question = time.monotonic()
@@ -82,7 +74,7 @@ def watch(folder: Path, environment: dict[str, str], patience_s: float) -> dict[
     while time.monotonic() - idle_since < patience_s:
         time.sleep(LOOK_S)
         lammps, memory = 0, 0.0
-        for process in family(folder):
+        for process in processes_of(folder):
             try:
                 words = process.cmdline()
                 lammps += words[:1] != [] and words[0].endswith("/lammps/lmp")

@@ -55,13 +55,18 @@ def succeeds(*command: object) -> bool:
 
 
 def processes_of(*folders: Path) -> list[psutil.Process]:
-    """Processes that were started with one of the folders among their words or in their environment."""
-    names = [str(folder).encode() for folder in folders]
+    """Processes that run in one of the folders, or were started with it among their words or in their environment.
+
+    Without this process and those that started it.
+    """
+    names = [os.fsencode(folder) for folder in folders]
+    callers = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     found = []
-    for pid in psutil.pids():
+    for pid in sorted(set(psutil.pids()) - callers):
         with contextlib.suppress(OSError, psutil.NoSuchProcess):
-            started = b"".join(Path(f"/proc/{pid}/{part}").read_bytes() for part in ("cmdline", "environ"))
-            if pid != os.getpid() and any(name in started for name in names):
+            texts = [Path(f"/proc/{pid}/{part}").read_bytes() for part in ("cmdline", "environ")]
+            started = b"\0".join([*texts, os.readlink(b"/proc/%d/cwd" % pid)])
+            if any(name in started for name in names):
                 found.append(psutil.Process(pid))
     return found
 
