@@ -1,6 +1,6 @@
 """Does the student hold? 50 ps of every phase from 1000 to 2100 K and 0 to 5 GPa, its frames labelled by the teacher.
 
-Usage: python workflows/fits/titanium_stability.py MODEL.safetensors FOLDER    (twenty minutes of two cores)
+Usage: python workflows/fits/titanium_stability.py MODEL.safetensors FOLDER
 
 A run is judged as the samples of a calibration are: is the phase still there, is the temperature right. The error on
 frames of its own says whether the student has left what it knows; FOLDER/student.extxyz can join the data of a fit.
