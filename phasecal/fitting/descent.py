@@ -31,6 +31,9 @@ Layered = dict[str, Any]
 """``radial``, and ``layers``: a tuple of arrays."""
 MAX_NORM = 100.0
 """The gradient is clipped to this norm; losses are of order one near the accuracy asked for."""
+WEIGHT_DECAY = 0.05
+"""Of matrices. An update of Muon has the same size however small the gradient: without decay weights grow as long as
+training lasts, and networks with large weights have walls where there are few data."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def _updater(
 ) -> tuple[Callable[[int], Any], optax.GradientTransformation, Callable[..., tuple[Weights, Any, jax.Array]]]:
     """Return the learning rate by update, the optimiser, and the compiled update; equal fits share a compilation."""
     schedule = optax.cosine_decay_schedule(learning_rate, n_updates)
-    muon = optax.contrib.muon(schedule, muon_weight_dimension_numbers=_matrices)
+    muon = optax.contrib.muon(schedule, weight_decay=WEIGHT_DECAY, muon_weight_dimension_numbers=_matrices)
     optimizer = optax.chain(optax.clip_by_global_norm(MAX_NORM), muon)
 
     @jax.jit

@@ -49,6 +49,8 @@ from phasecal.potentials.moments import invariants, moments, n_invariants, radia
 
 GUARD_EV = 300.0
 """Strength of the guard of new models, eV."""
+REVISION = 2
+"""Of the formula: in the first one polynomials began at the clamp. Models of another revision are refused."""
 
 
 @jax.tree_util.register_dataclass
@@ -304,6 +306,7 @@ class MomentNetworkModel(Model):
             "hidden": list(self.hidden),
             "dtype": self.dtype,
             "guard": self.guard,
+            "revision": REVISION,
         }
 
     def arrays(self) -> dict[str, FLOAT]:
@@ -315,7 +318,13 @@ class MomentNetworkModel(Model):
     def from_arrays(
         cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], parent: str | None = None
     ) -> Self:
-        """Rebuild a model from its config and arrays."""
+        """Rebuild a model from its config and arrays.
+
+        Raises:
+            DataError: It is of another revision, or its parts do not belong together.
+        """
+        if config.get("revision") != REVISION:
+            raise DataError(f"a moment-network whose formula is not revision {REVISION}, this version's: fit it again")
         return cls(
             elements=tuple(config["elements"]),
             masses=config["masses"],

@@ -12,9 +12,11 @@ Invariants are M⁽⁰⁾_n and the full contractions, for n ≤ m,
 Because unit vectors are used, M⁽⁰⁾ is the trace of M⁽²⁾ and M⁽¹⁾ that of M⁽³⁾: 16 monomials per neighbour give all
 ranks.
 
-Radial functions are linear in Chebyshev polynomials of the distance times (1 − r/r_c)³, which is C² at the cutoff.
-Below the shortest distance of the training data, r_in, the distance is clamped smoothly (C², constant below 0.9 r_in),
-so that polynomials are never evaluated outside their interval; there the guard (:func:`repulsion`) takes over.
+Radial functions are linear in Chebyshev polynomials T_k(2r/r_c − 1) times (1 − r/r_c)³, which is C² at the cutoff.
+Their interval begins at r = 0, where no atom comes: at its end T_k has the slope k², and an interval that began at the
+shortest distances gave colliding atoms invariants that changed by hundreds of standard deviations per Å.
+Below the shortest distance of the training data, r_in, the distance is clamped smoothly (C², constant below 0.9 r_in);
+there the guard (:func:`repulsion`) takes over.
 
 Known limit: three-body invariants only, so that some neighbourhoods differ without being told apart (Pozdnyakov et al.,
 PRL 125, 166001 (2020)).
@@ -76,8 +78,8 @@ def radial_basis(distance: Array, inside: Array, inner: Array, cutoff: float, co
     t = (distance - lower) / width
     u = jnp.clip(t, 0.0, 1.0)
     # quintic with no slope at 0, slope 1 at 1, and no curvature at either end
-    clamped = width * (u * u * u * (6.0 - 8.0 * u + 3.0 * u * u) + jnp.maximum(t - 1.0, 0.0))
-    x = 2.0 * clamped / (cutoff - lower) - 1.0
+    clamped = lower + width * (u * u * u * (6.0 - 8.0 * u + 3.0 * u * u) + jnp.maximum(t - 1.0, 0.0))
+    x = 2.0 * clamped / cutoff - 1.0
     polynomials = [jnp.ones_like(x), x]
     for _ in range(count - 2):
         polynomials.append(2.0 * x * polynomials[-1] - polynomials[-2])

@@ -39,9 +39,9 @@ N_ATOMS, STEPS, EVERY = 112, 4000, 100
 TWO_PHASES_K = (1750.0, 1900.0)
 STRETCHES = (0.97, 1.04, 1.08, 1.12, 1.2, 1.4, 2.2)
 """Factors of all lengths; at the last no atom sees another."""
-STRETCHED, COLLIDING = 2, 300
+STRETCHED, COLLIDING = 2, 600
 """Frames for each factor, and with a collision: enough to know what a gas and a collision cost."""
-COLLISIONS_A, NEIGHBOURS_A = (1.72, 2.3), 3.0
+COLLISIONS_A, NEIGHBOURS_A = (1.46, 2.3), 3.0
 """Distances to which a pair of neighbours is pushed; nearer, the student has a repulsion of its own."""
 SEED = 1
 
