@@ -83,6 +83,7 @@ def teacher_frames():
     """Labels of a model of the same family, with noise on the forces."""
     model = MomentNetworkModel.initial(["Cu"], 4.2, [[1.9]], n_radial=2, n_basis=4, hidden=(4,), seed=8)
     model = replace(model, mean=np.full((1, 14), 2.0), scale=np.full((1, 14), 8.0), references=np.array([-3.0]))
+    model = replace(model, theta=2.2 * model.theta)  # forces well above the noise
     rng, frames = np.random.default_rng(6), []
     for atoms in hot_cells(120, 2):
         batch = frames_from_atoms([atoms], ["Cu"], 4.2)
