@@ -20,7 +20,6 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
-
 from titanium_frames import STRETCHES
 
 from phasecal.fitting.data import Labelled, bare, read_frames, write_labelled
@@ -49,8 +48,8 @@ SEED, BATCH = 7, 20
 
 def calculator() -> Calculator:
     """Return MatterSim-5M on one core."""
-    import torch  # both only here: what this folder shares with other scripts needs neither
-    from mattersim.forcefield.potential import MatterSimCalculator, Potential
+    import torch  # noqa: PLC0415  # the rest of this module needs none
+    from mattersim.forcefield.potential import MatterSimCalculator, Potential  # noqa: PLC0415  # the same
 
     torch.set_num_threads(1)
     weights = os.environ["MATTERSIM_WEIGHTS"]
