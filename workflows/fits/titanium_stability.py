@@ -89,8 +89,8 @@ def run_in_lammps(task: Task, model: Model, here: Path) -> MdOutput:
 
 
 def run_in_jaxmd(wanted: list[Task], model: Model, folder: Path, *, prepare: bool) -> list[MdOutput]:
-    """Run the states of each phase together, or only write what they start from."""
-    for phase in STATES:
+    """Run the states of each phase together, or (``prepare``) only write what they start from."""
+    for phase in dict.fromkeys(task["phase"] for task in wanted):
         here = {place(folder, task): task for task in wanted if task["phase"] == phase}
         for run, task in here.items():
             if not (run / jaxmd.TASK_FILE).exists():
