@@ -13,14 +13,14 @@ import sys
 from pathlib import Path
 
 from titanium_frames import CAMPAIGN
-from titanium_stability import MELT_FACTOR, run_in_lammps
+from titanium_stability import run_in_lammps
 
 from phasecal.campaign.load import load_campaign
 from phasecal.campaign.tasks import coexistence_parameters, coexistence_tasks
 from phasecal.freeenergy.coexistence import analyse_replica, combine_replicas
 from phasecal.potentials.base import load_model
 
-MELT = {"melt_steps": 2500, "cool_steps": 1000}
+MELT_FACTOR, MELT = 1.5, {"melt_steps": 2500, "cool_steps": 1000}
 """As in `titanium-mlip.yaml`."""
 
 
