@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import lzma
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -22,6 +25,7 @@ from phasecal.fitting.train import fit
 from phasecal.potentials.base import energies, forces, frames_from_atoms, load_model, virials
 from phasecal.potentials.moment_network import MomentNetworkModel
 
+LABELLED = Path(__file__).parents[2] / "fixtures" / "labelled"
 NOISE = 0.05
 """Of the labels of the teacher, eV/Å."""
 CONFIG = """\
@@ -226,3 +230,22 @@ def test_reference_energies_and_shortest_distances():
     assert reference_energies(frames, ["Cu", "Au"]) == pytest.approx([-3.5, -4.0])
     inner = shortest_distances(graphs(frames, ["Cu", "Au"], 4.0), 2)
     assert inner == pytest.approx(np.array([[3.6 / 2**0.5, 3.1 * 0.75**0.5], [3.1 * 0.75**0.5, 3.1]]))
+
+
+def test_the_labels_of_mattersim_are_those_on_record(tmp_path):
+    packed_file = LABELLED / "titanium-mattersim.extxyz.xz"
+    recorded = {name: digest for digest, name in map(str.split, (LABELLED / "SHA256SUMS").read_text().splitlines())}
+    content = lzma.decompress(packed_file.read_bytes())
+    assert hashlib.sha256(packed_file.read_bytes()).hexdigest() == recorded[packed_file.name]
+    assert hashlib.sha256(content).hexdigest() == recorded[packed_file.stem]
+    (tmp_path / packed_file.stem).write_bytes(content)
+    frames = read_labelled([tmp_path / packed_file.stem], ["Ti"])
+    n_atoms = sum(len(frame.atoms) for frame in frames)
+    assert f"{len(frames)} frames of titanium ({n_atoms} atoms)" in (LABELLED / "README.md").read_text()
+    assert all(frame.stress is not None for frame in frames)
+    model, cold = load_model(LABELLED.parent / "models" / "titanium" / "mattersim.safetensors"), frames[:16]
+    batch = frames_from_atoms([frame.atoms for frame in cold], ["Ti"], model.cutoff)
+    per_atom = (energies(model, batch) - [frame.energy for frame in cold]) / len(cold[0].atoms)
+    assert np.sqrt(np.mean(per_atom**2)) < 0.010  # the labels themselves spread by 0.07
+    stress = virials(model, batch) / -np.array([frame.atoms.get_volume() for frame in cold])[:, None, None]
+    assert np.abs(stress - [frame.stress for frame in cold]).max() < 0.4 * np.abs(stress).max()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,11 +43,16 @@ SEED = 2
 SAMPLE_FILE = "sample.npz"
 
 
-def tasks(timestep_fs: float) -> list[Task]:
+def tasks(
+    timestep_fs: float,
+    states: Mapping[str, Sequence[float]] = STATES,
+    pressures_gpa: Sequence[float] = PRESSURES_GPA,
+    picoseconds: float = PICOSECONDS,
+) -> list[Task]:
     """Return all runs."""
     campaign = load_campaign(CAMPAIGN, task="transition").to_dict()
     campaign["phases"]["liquid"] = {"melt": "bcc"}
-    every = round(1000 * PICOSECONDS / timestep_fs / FRAMES / 10) * 10
+    every = round(1000 * picoseconds / timestep_fs / FRAMES / 10) * 10
     steps = {"melt_steps": MELT_STEPS, "equilibration_steps": 2000, "production_steps": FRAMES * every}
     block = {"n_atoms": N_ATOMS, **steps}
     campaign["protocol"] |= {"bulk": block | {"sample_every": every, "thermo_every": 10}, "melt_factor": MELT_FACTOR}
@@ -59,9 +65,9 @@ def tasks(timestep_fs: float) -> list[Task]:
             timestep_fs=timestep_fs,
             seed=derive_seed(SEED, phase, temperature, pressure),
         )
-        for phase, temperatures in STATES.items()
+        for phase, temperatures in states.items()
         for temperature in temperatures
-        for pressure in PRESSURES_GPA
+        for pressure in pressures_gpa
     ]
 
 
