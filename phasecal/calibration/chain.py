@@ -137,7 +137,7 @@ def estimate_targets(
 
 
 def choose_anchors(library: Library, task: CalibrationStepTask, target: TargetState) -> list[tuple[int, Anchor]]:
-    """Return the anchors of a target, with their indices: of the newest model of the boundary's that was sampled there.
+    """Return the anchors of a target, with their indices: those of the newest anchored model that was sampled there.
 
     An anchor at the target's own pressure is the only one; without it all anchors of that model are returned.
     """
