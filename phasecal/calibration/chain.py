@@ -1,15 +1,19 @@
 """ΔG of every target under the current model: from an anchor, by one MBAR per phase and, beyond its reach, enthalpies.
 
-An anchor says where ΔG of model a vanishes, at T_a. Of each phase one MBAR joins the states (model, T, P) that overlap
-with the target's (calibration/joined.py); φ = G/NkT, and the kinetic part cancels between the phases at one T. From the
-state of model a that both phases hold and that is nearest to the anchor, at T_s, it leads to the target at T in one go,
+An anchor says where ΔG of model a vanishes, at (T_a, P_a). Of each phase one MBAR joins the states (model, T, P) that
+overlap with the target's (calibration/joined.py); φ = G/NkT, and the kinetic part cancels between the phases at one T.
+From the state of model a at P_a that both phases hold and that is nearest to T_a, at T_s, it leads to the target at
+(T, P) in one go,
 
-    ΔG(T)/kT = ΔG_a(T_s)/kT_s + [φ(current, T) − φ(a, T_s)]_high − [φ(current, T) − φ(a, T_s)]_low.
+    ΔG(T, P)/kT = ΔG_a(T_s, P_a)/kT_s + [φ(current, T, P) − φ(a, T_s, P_a)]_high − [the same]_low.
 
 The samples that come with an anchor are taken at T_a, so as a rule T_s = T_a, ΔG_a(T_s) = 0, and this is exact. Where
-they are too far from the target to overlap, T_s is as near to T_a as the MBAR reaches (at least the target itself), and
-Gibbs–Helmholtz leads from T_a to T_s (freeenergy/carry.py). The newest anchor is used whose model was sampled at the
-target.
+they are too far from the target to overlap, T_s is as near to T_a as the MBAR reaches, and Gibbs–Helmholtz leads from
+T_a to T_s at P_a (freeenergy/carry.py). Over pressures only the MBAR leads: at the target's own pressure it reaches the
+target itself at least; at another one it may reach nothing, which is an error.
+
+The anchors that count are those of one model, the newest that was sampled at the target: the one at the target's own
+pressure, else all that the MBAR reaches, as their best combination by their covariance.
 
 Signs: Δ is (high-temperature phase) − (low-temperature phase), per atom. ΔS = (ΔH − ΔG)/T, and the boundary of the
 current model is at T + ΔG/ΔS, exact when ΔC_p is small over the distance. Errors are named after their sources
@@ -21,7 +25,7 @@ they should be.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,13 +33,31 @@ import numpy as np
 from phasecal.calibration.joined import JoinedStates, join_states
 from phasecal.calibration.schema import Anchor, CalibrationStepTask, TargetState
 from phasecal.calibration.states import Library, Sampled, State, state_of
-from phasecal.calibration.uncertain import Uncertain
-from phasecal.errors import DataError, InputError, PhaseError
+from phasecal.calibration.uncertain import Uncertain, combine
+from phasecal.errors import DataError, InputError, OverlapError, PhaseError
 from phasecal.freeenergy.carry import carry_weights
 from phasecal.units import KB
 
 MEASURED = "anchor:measured:"
 """What the source of an anchor's own error begins with."""
+
+
+@dataclass(frozen=True)
+class CarriedAnchors:
+    """ΔG at a target under the model of its anchors.
+
+    Attributes:
+        delta_g: ΔG, eV/atom.
+        pressures_gpa: Pressures of the anchors, GPa, the nearest first.
+        start_k: Temperature from where MBAR leads to the target, of the anchor that is nearest in pressure, K.
+        chi2: Squared misses of the anchors from their combination, in units of their errors; expected is their number
+            less one. Where it is more, the part of the error that was measured is widened by √(χ²/dof) (Birge).
+    """
+
+    delta_g: Uncertain
+    pressures_gpa: tuple[float, ...]
+    start_k: float
+    chi2: float
 
 
 @dataclass(frozen=True)
@@ -50,8 +72,9 @@ class BoundaryEstimate:
         delta_h: ΔH, eV/atom.
         delta_v: ΔV, Å³/atom.
         temperature: Where the boundary of the current model is, K.
-        chain: Its error from the change of the models at the target, K; the value is 0.
-        start_k: Temperature of the anchor's model from where MBAR leads to the target, K.
+        chain: Its error from the change of the models at the target, K; the value is 0. The model of an anchor was
+            always sampled at the target: what its other states add is part of carrying the anchor.
+        anchors: The anchors it follows from.
     """
 
     target: TargetState
@@ -62,7 +85,7 @@ class BoundaryEstimate:
     delta_v: Uncertain
     temperature: Uncertain
     chain: Uncertain
-    start_k: float
+    anchors: CarriedAnchors
 
     @property
     def anchor(self) -> Uncertain:
@@ -94,53 +117,57 @@ def estimate_targets(
     Raises:
         InputError: A target has no anchor.
         DataError: Samples are missing, or do not belong to their model.
-        OverlapError: Models are too different; the message names what is missing.
+        OverlapError: Models are too different, or anchors too far away in pressure; the message names what is missing.
         PhaseError: ΔH is not positive.
         ConvergenceError: A sample is too short.
     """
-    anchors = [choose_anchor(library, task, target) for target in task.targets]
+    anchors = [choose_anchors(library, task, target) for target in task.targets]
     oldest: dict[State, int] = {}
-    for target, (_, anchor) in zip(task.targets, anchors, strict=True):
+    for target, chosen in zip(task.targets, anchors, strict=True):
+        model = chosen[0][1].model
         for state in target_states(target):
-            oldest[state] = min(anchor.model, oldest.get(state, anchor.model))
+            oldest[state] = min(model, oldest.get(state, model))
     for target in task.targets:  # a phase that is not what it is called is told by its enthalpy, not by its overlap
-        _delta_h(library, target, target.temperature_k, library.current)
+        _delta_h(library, target, target.temperature_k, target.pressure_gpa, library.current)
     joined = join_states(library, oldest, task.step.min_overlap)
     estimates = [
-        _estimate(library, target, anchored, joined) for target, anchored in zip(task.targets, anchors, strict=True)
+        _estimate(library, target, chosen, joined) for target, chosen in zip(task.targets, anchors, strict=True)
     ]
     return estimates, joined
 
 
-def choose_anchor(library: Library, task: CalibrationStepTask, target: TargetState) -> tuple[int, Anchor]:
-    """Return the newest anchor of a target's boundary whose model was sampled at the target, and its index."""
+def choose_anchors(library: Library, task: CalibrationStepTask, target: TargetState) -> list[tuple[int, Anchor]]:
+    """Return the anchors of a target, with their indices: those of the newest anchored model that was sampled there.
+
+    An anchor at the target's own pressure is the only one; without it all anchors of that model are returned.
+    """
     low, high = target_states(target)
     for phase in (low, high):
         if not library.select(phase, library.current):
             raise DataError(f"no sample of {phase} under the current model {library.current}; sample it first")
-    of_boundary = [
-        (index, anchor)
-        for index, anchor in enumerate(task.anchors)
-        if anchor.phases == target.phases and abs(anchor.pressure_gpa - target.pressure_gpa) < 1e-6
-    ]
+    name = f"{'|'.join(target.phases)} at {target.pressure_gpa:g} GPa"
+    of_boundary = [(index, anchor) for index, anchor in enumerate(task.anchors) if anchor.phases == target.phases]
     if not of_boundary:
-        raise InputError(
-            f"no anchor of {'|'.join(target.phases)} at {target.pressure_gpa:g} GPa; measure the boundary of one model "
-            "there"
+        raise InputError(f"no anchor for {name}; measure the boundary of one model at this or another pressure")
+    usable = [
+        anchor.model
+        for _, anchor in of_boundary
+        if library.select(low, anchor.model) and library.select(high, anchor.model)
+    ]
+    if not usable:
+        raise DataError(
+            f"no anchor of {name} leads to {target.temperature_k:g} K: sample both phases there under the model of an "
+            f"anchor (model {of_boundary[-1][1].model})"
         )
-    for index, anchor in reversed(of_boundary):
-        if library.select(low, anchor.model) and library.select(high, anchor.model):
-            return index, anchor
-    raise DataError(
-        f"no anchor of {'|'.join(target.phases)} at {target.pressure_gpa:g} GPa leads to {target.temperature_k:g} K: "
-        f"sample both phases there under the model of an anchor (model {of_boundary[-1][1].model})"
-    )
+    newest = [(index, anchor) for index, anchor in of_boundary if anchor.model == usable[-1]]
+    own = [entry for entry in newest if abs(entry[1].pressure_gpa - target.pressure_gpa) < 1e-6]
+    return own[-1:] or newest
 
 
-def carry_anchor(library: Library, target: TargetState, index: int, anchor: Anchor, start_k: float) -> Uncertain:
-    """Return ΔG of the anchor's model at ``start_k`` and the pressure of the target by Gibbs–Helmholtz, eV/atom."""
-    temperatures = library.temperatures(anchor.model, target.phases, target.pressure_gpa)
-    delta_h = [_delta_h(library, target, t, anchor.model) for t in temperatures]
+def carry_anchor(library: Library, index: int, anchor: Anchor, start_k: float) -> Uncertain:
+    """Return ΔG of the anchor's model at ``start_k`` and the anchor's pressure by Gibbs–Helmholtz, eV/atom."""
+    temperatures = library.temperatures(anchor.model, anchor.phases, anchor.pressure_gpa)
+    delta_h = [_delta_h(library, anchor, t, anchor.pressure_gpa, anchor.model) for t in temperatures]
     weights = carry_weights(anchor.temperature_k, start_k, temperatures)
     at_anchor = float(np.interp(anchor.temperature_k, temperatures, [h.value for h in delta_h]))
     error = weights.scale * at_anchor / anchor.temperature_k * anchor.sigma_k
@@ -150,13 +177,45 @@ def carry_anchor(library: Library, target: TargetState, index: int, anchor: Anch
     return carried
 
 
-def _start(low: JoinedStates, high: JoinedStates, target: TargetState, anchor: Anchor) -> float:
-    """Return the temperature nearest to the anchor, K, where the MBAR of both phases holds the anchor's model."""
+def _carry_anchors(
+    library: Library,
+    target: TargetState,
+    anchors: Sequence[tuple[int, Anchor]],
+    joined: Mapping[State, JoinedStates],
+) -> CarriedAnchors:
+    """Return ΔG of the anchors' model at the target, from all of them that the MBAR of both phases reaches."""
+    low, high = (joined[state] for state in target_states(target))
+    t = target.temperature_k
+    pressures, starts, found = [], [], []
+    for index, anchor in sorted(anchors, key=lambda entry: abs(entry[1].pressure_gpa - target.pressure_gpa)):
+        start_k = _start(low, high, anchor)
+        if start_k is not None:
+            carried = carry_anchor(library, index, anchor, start_k).scaled(t / start_k)
+            start = (anchor.model, start_k, anchor.pressure_gpa)
+            pressures.append(anchor.pressure_gpa)
+            starts.append(start_k)
+            found.append(carried + _delta_phi(target, joined, start, anchor.model).scaled(KB * t))
+    if not found:
+        nearest = min((anchor.pressure_gpa for _, anchor in anchors), key=lambda p: abs(p - target.pressure_gpa))
+        raise OverlapError(
+            f"{'|'.join(target.phases)}: the samples do not lead from the anchor at {nearest:g} GPa to the target at "
+            f"{target.pressure_gpa:g} GPa, which is too far away in pressure; measure an anchor at "
+            f"{target.pressure_gpa:g} GPa (`anchors` of the boundary), add targets or samples at pressures in between, "
+            "or use fewer atoms"
+        )
+    delta_g, chi2 = combine(found)
+    birge = math.sqrt(max(1.0, chi2 / (len(found) - 1))) if len(found) > 1 else 1.0
+    widened = {name: part * (birge if name.startswith(MEASURED) else 1.0) for name, part in delta_g.parts.items()}
+    return CarriedAnchors(Uncertain(delta_g.value, widened), tuple(pressures), starts[0], chi2)
+
+
+def _start(low: JoinedStates, high: JoinedStates, anchor: Anchor) -> float | None:
+    """Return the temperature nearest to the anchor, K, where both MBARs hold its model at its pressure, if any."""
     reached = [
-        {key.state.temperature_k for key in phase.phi if _is_at(key, anchor.model, target.pressure_gpa)}
+        {key.state.temperature_k for key in phase.phi if _is_at(key, anchor.model, anchor.pressure_gpa)}
         for phase in (low, high)
     ]
-    return min(set.intersection(*reached), key=lambda t: abs(t - anchor.temperature_k))
+    return min(set.intersection(*reached), key=lambda t: abs(t - anchor.temperature_k), default=None)
 
 
 def _is_at(key: Sampled, model: int, pressure_gpa: float) -> bool:
@@ -165,13 +224,13 @@ def _is_at(key: Sampled, model: int, pressure_gpa: float) -> bool:
 
 
 def _delta_phi(
-    target: TargetState, joined: Mapping[State, JoinedStates], start: tuple[int, float], end: int
+    target: TargetState, joined: Mapping[State, JoinedStates], start: tuple[int, float, float], end: int
 ) -> Uncertain:
-    """Return the change of Δφ from model and temperature (``start``) to model ``end`` at the target."""
+    """Return the change of Δφ from model, temperature and pressure (``start``) to model ``end`` at the target."""
     changes = []
     for state in target_states(target):
-        model, temperature_k = start
-        beginning = state_of(state.phase, temperature_k, state.pressure_gpa)
+        model, temperature_k, pressure_gpa = start
+        beginning = state_of(state.phase, temperature_k, pressure_gpa)
         phi = joined[state].phi
         changes.append(phi[Sampled(end, state)] - phi[Sampled(model, beginning)])
     low, high = changes
@@ -179,17 +238,17 @@ def _delta_phi(
 
 
 def _estimate(
-    library: Library, target: TargetState, anchored: tuple[int, Anchor], joined: Mapping[State, JoinedStates]
+    library: Library,
+    target: TargetState,
+    chosen: Sequence[tuple[int, Anchor]],
+    joined: Mapping[State, JoinedStates],
 ) -> BoundaryEstimate:
     """Put the pieces of one target together."""
     low, high = target_states(target)
-    index, anchor = anchored
-    t, kT = target.temperature_k, KB * target.temperature_k
-    start_k = _start(joined[low], joined[high], target, anchor)
-    carried = carry_anchor(library, target, index, anchor, start_k).scaled(t / start_k)
-    carried = carried + _delta_phi(target, joined, (anchor.model, start_k), anchor.model).scaled(kT)
-    chain = _delta_phi(target, joined, (anchor.model, t), library.current).scaled(kT)
-    delta_g, delta_h = carried + chain, _delta_h(library, target, t, library.current)
+    t, p = target.temperature_k, target.pressure_gpa
+    anchors = _carry_anchors(library, target, chosen, joined)
+    chain = _delta_phi(target, joined, (chosen[0][1].model, t, p), library.current).scaled(KB * t)
+    delta_g, delta_h = anchors.delta_g + chain, _delta_h(library, target, t, p, library.current)
     g, h = delta_g.value, delta_h.value
     if h - g <= 0:
         raise PhaseError(
@@ -207,17 +266,19 @@ def _estimate(
         delta_v=library.volume(high, library.current) - library.volume(low, library.current),
         temperature=Uncertain(t * h / (h - g), error.parts),
         chain=Uncertain(0.0, chain.scaled(slope * h).parts),
-        start_k=start_k,
+        anchors=anchors,
     )
 
 
-def _delta_h(library: Library, target: TargetState, temperature_k: float, model: int) -> Uncertain:
+def _delta_h(
+    library: Library, boundary: Anchor | TargetState, temperature_k: float, pressure_gpa: float, model: int
+) -> Uncertain:
     """Return ΔH of a boundary under one model, eV/atom; it must be positive."""
-    low, high = (state_of(phase, temperature_k, target.pressure_gpa) for phase in target.phases)
+    low, high = (state_of(phase, temperature_k, pressure_gpa) for phase in boundary.phases)
     delta_h = library.enthalpy(high, model) - library.enthalpy(low, model)
     if delta_h.value <= 2 * delta_h.sigma:
         raise PhaseError(
-            f"{'|'.join(target.phases)} at {temperature_k:g} K, model {model}: ΔH is {1e3 * delta_h.value:.2f} ± "
+            f"{'|'.join(boundary.phases)} at {temperature_k:g} K, model {model}: ΔH is {1e3 * delta_h.value:.2f} ± "
             f"{1e3 * delta_h.sigma:.2f} meV/atom, but must be positive: the phases look swapped (the low-temperature "
             "phase comes first), or one is not what it is called"
         )

@@ -205,7 +205,9 @@ def _target_result(estimate: BoundaryEstimate, forecast_ev: float, forecast_sigm
         "anchor_sigma_k": estimate.anchor.sigma,
         "carry_sigma_k": estimate.carry_sigma_k,
         "chain_sigma_k": estimate.chain.sigma,
-        "mbar_from_k": estimate.start_k,
+        "anchor_pressures_gpa": list(estimate.anchors.pressures_gpa),
+        "anchor_chi2": estimate.anchors.chi2,
+        "mbar_from_k": estimate.anchors.start_k,
         "predicted_temperature_k": t * h / (h - forecast_ev),
         "predicted_sigma_k": math.hypot(temperature.sigma, forecast_sigma_ev / delta_s),
     }

@@ -51,6 +51,20 @@ def states_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
     return states
 
 
+def anchored_targets(campaign: dict[str, Any]) -> list[int]:
+    """Return the indices of the targets where a calibration measures the boundary: all, or the ``anchors`` of each.
+
+    Args:
+        campaign: A validated campaign as a dictionary in internal units.
+    """
+    anchored = [
+        not boundary["anchors_gpa"] or target["pressure_gpa"] in boundary["anchors_gpa"]
+        for boundary in campaign["boundaries"]
+        for target in boundary["targets"]
+    ]
+    return [i for i, measured in enumerate(anchored) if measured]
+
+
 def walks_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
     """Return how each boundary of a phase diagram is followed over its pressures.
 

@@ -71,3 +71,23 @@ def covariance(numbers: Sequence[Uncertain]) -> NDArray[np.float64]:
     sources = sorted({source for number in numbers for source in number.parts})
     parts = np.array([[number.parts.get(source, 0.0) for source in sources] for number in numbers])
     return np.asarray(parts @ parts.T)
+
+
+def combine(numbers: Sequence[Uncertain]) -> tuple[Uncertain, float]:
+    """Return the best linear unbiased estimate from several of one number, and their χ² (Aitken 1935).
+
+    Args:
+        numbers: At least one; each has an independent error, else the covariance is singular.
+
+    Returns:
+        The estimate, which keeps its sources, and the sum of squared misses in units of the errors, with one degree of
+        freedom less than there are numbers.
+    """
+    scales = np.array([number.sigma for number in numbers])  # so that the solution does not depend on the unit
+    inverse = np.linalg.inv(covariance(numbers) / np.outer(scales, scales)) / np.outer(scales, scales)
+    weights = inverse.sum(axis=0) / inverse.sum()
+    best = Uncertain(0.0)
+    for weight, number in zip(weights, numbers, strict=True):
+        best = best + number.scaled(float(weight))
+    misses = np.array([number.value - best.value for number in numbers])
+    return best, float(misses @ inverse @ misses)

@@ -45,11 +45,6 @@ class Boundary(Section):
     pressures: Annotated[list[Pressure], AfterValidator(unique)] = Field(
         [], serialization_alias="pressures_gpa", description="a list of pressures, such as [0 GPa, 5 GPa]"
     )
-    anchors: Annotated[list[Pressure], AfterValidator(unique)] = Field(
-        [],
-        serialization_alias="anchors_gpa",
-        description="those pressures where a phase diagram measures the boundary itself, such as [0 GPa, 20 GPa]",
-    )
     method: Literal[METHODS] | None = Field(  # type: ignore[valid-type]  # a tuple of names
         None, validate_default=True, description=f"how the boundary is measured: one of {', '.join(METHODS)}"
     )
@@ -57,6 +52,11 @@ class Boundary(Section):
         None, validate_default=True, description=f"how a verification measures: one of {', '.join(METHODS)}"
     )
     targets: list[Target] = Field([], validate_default=True, description="a list of targets, each a mapping")
+    anchors: Annotated[list[Pressure], AfterValidator(unique)] = Field(
+        [],
+        serialization_alias="anchors_gpa",
+        description="those pressures where the boundary itself is measured, such as [0 GPa, 5 GPa]",
+    )
 
     @field_validator("phases")
     @classmethod
@@ -102,16 +102,6 @@ class Boundary(Section):
             raise fault("there is no melt of these crystals among the phases", f"{default_method(False)}, or {melt}")
         return value
 
-    @field_validator("anchors")
-    @classmethod
-    def _among_the_pressures(cls, value: list[float], info: ValidationInfo) -> list[float]:
-        """A boundary is measured at pressures of its line."""
-        pressures = info.data.get("pressures", [])
-        beyond = [pressure for pressure in value if pressure not in pressures]
-        if beyond:
-            raise fault(f"{beyond[0]:g} GPa is not among the pressures", "some of the pressures")
-        return value
-
     @field_validator("targets")
     @classmethod
     def _targets_where_needed(cls, value: list[Target], info: ValidationInfo) -> list[Target]:
@@ -120,6 +110,20 @@ class Boundary(Section):
         if not value and task in TASKS_WITH_TARGETS:
             raise fault(f"no targets, but the task {task} needs them", "a list with at least one target")
         unique([f"{target.pressure:g} GPa" for target in value])
+        return value
+
+    @field_validator("anchors")
+    @classmethod
+    def _among_the_pressures(cls, value: list[float], info: ValidationInfo) -> list[float]:
+        """A boundary is measured where the task needs it: a calibration at its targets, others at their pressures."""
+        if not {"pressures", "targets"} <= set(info.data):
+            return value  # what is not understood is an error of its own
+        of_targets = [target.pressure for target in info.data["targets"]]
+        calibrates = context_of(info).task == "calibrate"
+        known, name = (of_targets, "targets") if calibrates else (info.data["pressures"] or of_targets, "pressures")
+        beyond = [pressure for pressure in value if pressure not in known]
+        if beyond:
+            raise fault(f"{beyond[0]:g} GPa is not among the pressures", f"some of the pressures of the {name}")
         return value
 
     @model_validator(mode="after")

@@ -17,9 +17,10 @@ change by less than about a third from one to the next. Beyond its first and las
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -213,3 +214,16 @@ def predict(anchors: Sequence[Datum], slopes: Sequence[Datum], pressure_gpa: flo
         bend = float((second - first) / (pair[1] - pair[0]))
     distance = pressure_gpa - edge
     return float(temperature + slope * distance + bend * distance**2 / 2)
+
+
+def predict_from(points: Sequence[Mapping[str, Any]], pressure_gpa: float) -> float:
+    """Guess where a boundary is from what is known of it (:func:`predict`), K.
+
+    Args:
+        points: Transitions (``temperature_k``, ``sigma_k``) and slopes without, each with ``pressure_gpa``,
+            ``slope_k_gpa`` and ``slope_k_gpa_sigma``.
+        pressure_gpa: Pressure, GPa.
+    """
+    anchors = [Datum(p["pressure_gpa"], p["temperature_k"], p["sigma_k"]) for p in points if "temperature_k" in p]
+    slopes = [Datum(p["pressure_gpa"], p["slope_k_gpa"], p["slope_k_gpa_sigma"]) for p in points]
+    return predict(anchors, slopes, pressure_gpa)

@@ -15,6 +15,9 @@ from phasecal.report.properties import describe, label
 WRONG_REASON = 0.15
 """Relative error of ΔH or ΔV above which a right temperature is right for the wrong reason."""
 
+DISAGREE = 4.0
+"""χ² of several anchors at one target, relative to its degrees of freedom, above which they disagree."""
+
 PROTECTED_CHANGE = 0.005
 """Relative change above which a protected property counts as moved."""
 
@@ -115,7 +118,8 @@ def outcome(data: ReportData, boundary: Boundary) -> Outcome:
         measured = estimate(boundary.temperature_k, boundary.sigma_k, boundary.pk)
         return Outcome(boundary, initial=None, training=None, result=measured, kind="measured", target=target)
     first = anchors_of(data, boundary, "initial")
-    initial = estimate(boundary.initial_k, boundary.initial_sigma_k, first[-1].pk if first else None)
+    sources = first[-1:] or data.rounds[:1]  # an anchor, or the first round, which carried one of another pressure
+    initial = estimate(boundary.initial_k, boundary.initial_sigma_k, sources[0].pk if sources else None)
     if initial is None and first:
         initial = estimate(first[-1].temperature_k, first[-1].sigma_k, first[-1].pk)
     result = _verified(data, boundary)
@@ -181,6 +185,25 @@ def _wrong_reason(item: Property, experiment: Reference | None, calibrated: bool
     )
 
 
+def _anchor_warnings(data: ReportData) -> list[str]:
+    """Anchors that disagree where they are carried to one target, in the last round: each pair of phases once."""
+    worst: dict[tuple[str, str], RoundTarget] = {}
+    for target in data.rounds[-1].targets if data.rounds else []:
+        seen = worst.get(target.phases)
+        if (target.anchor_chi2 or 0.0) > ((seen and seen.anchor_chi2) or 0.0):
+            worst[target.phases] = target
+    found = []
+    for (low, high), target in worst.items():
+        dof = len(target.anchor_pressures_gpa) - 1
+        if (target.anchor_chi2 or 0.0) > DISAGREE * dof:
+            pressures = ", ".join(f"{p:g}" for p in sorted(target.anchor_pressures_gpa))
+            found.append(
+                f"{low} → {high}, {target.pressure_gpa:g} GPa: the anchors at {pressures} GPa disagree where they are "
+                f"carried to this target: χ² is {target.anchor_chi2:.1f} for {dof} expected; their interval is widened."
+            )
+    return found
+
+
 def _property_warnings(data: ReportData) -> list[str]:
     found = []
     for item in data.properties:
@@ -227,7 +250,7 @@ def collect_warnings(data: ReportData) -> list[str]:
         found.append(
             f"{n} {'run was' if n == 1 else 'runs were'} rejected and not used; why is listed under Interface runs."
         )
-    found += _property_warnings(data)
+    found += _anchor_warnings(data) + _property_warnings(data)
     if names := withheld(data):
         found.append(f"Not shown, because it came without an interval: {', '.join(names)}.")
     return found

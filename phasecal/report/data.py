@@ -107,6 +107,8 @@ class RoundTarget(_Part):
     sigma_k: Sigma = None
     anchor_sigma_k: Sigma = None
     chain_sigma_k: Sigma = None
+    anchor_pressures_gpa: list[float] = []
+    anchor_chi2: Number = None
     predicted_temperature_k: Number = None
 
 

@@ -179,8 +179,10 @@ def test_null_a_model_at_its_target_stays_within_noise(toy, tmp_path):
     assert calibration.update()["converged"]
 
 
-def test_several_pressures_are_met_together(toy, tmp_path):
+@pytest.mark.parametrize("anchors", [(0.0, 0.05), (0.0,)], ids=["each with its anchor", "one anchor"])
+def test_several_pressures_are_met_together(toy, tmp_path, anchors):
     calibration = Calibration(toy, tmp_path, START, pressures=(0.0, 0.05), seed=3)
+    calibration.anchors = [anchor for anchor in calibration.anchors if anchor["pressure_gpa"] in anchors]
     truth_k = toy.Exact(np.zeros(9), pressure_gpa=0.05).melting_k()
     calibration.targets[1]["temperature_k"] = round(truth_k, 2)
     assert truth_k > TARGET_K + 50
@@ -189,6 +191,8 @@ def test_several_pressures_are_met_together(toy, tmp_path):
         for target, true_k in zip(result["targets"], truth, strict=True):
             assert abs(target["temperature_k"] - true_k) < 4 * statistical_sigma(target)
     assert len(result["phases"]) == 4
+    assert [target["anchor_pressures_gpa"] for target in result["targets"]] == [[0.0], [anchors[-1]]]
+    assert [target["anchor_chi2"] for target in result["targets"]] == [0.0, 0.0]
     for target in calibration.targets:
         wanted, got = target["temperature_k"], calibration.exact(target["pressure_gpa"]).melting_k()
         assert abs(got - wanted) < 6.0
@@ -272,8 +276,8 @@ def test_missing_samples_and_anchors_are_named(calibration):
     calibration.samples = [s for s in calibration.samples if s["model"] == 1]
     with pytest.raises(DataError, match=r"under the model of an anchor \(model 0\)"):
         calibration.update()
-    calibration.anchors[0]["pressure_gpa"] = 1.0
-    with pytest.raises(InputError, match=r"no anchor of fcc\|liquid at 0 GPa"):
+    calibration.anchors[0]["phases"] = ["bcc", "liquid"]
+    with pytest.raises(InputError, match=r"no anchor for fcc\|liquid at 0 GPa"):
         calibration.update()
 
 

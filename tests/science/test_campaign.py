@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from phasecal.calibration.targets import anchored_targets
 from phasecal.campaign.context import TASKS
 from phasecal.campaign.document import CampaignErrors
 from phasecal.campaign.load import load_campaign
@@ -173,6 +174,19 @@ def test_a_transition_needs_pressures_and_a_guess_instead_of_targets(validate, w
     assert "no guess, and no target at every pressure" in validate(path, "--task", "transition")[1][0]
     path = write(bare.replace("guess: 1200 K", "guess: 1200 K\n    pressures: [0 GPa, 0 GPa]"))
     assert "appears twice" in validate(path, "--task", "transition")[1][0]
+
+
+def test_anchors_are_at_targets_of_a_calibration_and_at_pressures_of_a_diagram(validate, write):
+    second = TARGETS.splitlines()[1].replace("0 GPa", "5 GPa").replace("1357.77", "1530")
+    text = GOOD.replace(TARGETS, TARGETS + second + "\n")
+    assert anchored_targets(load_campaign(write(text)).to_dict()) == [0, 1]
+    text = text.replace("guess: 1200 K", "guess: 1200 K\n    anchors: [5 GPa]")
+    assert anchored_targets(load_campaign(write(text)).to_dict()) == [1]
+    for task in ("verify", "transition", "phase-diagram"):  # one file for all tasks
+        assert validate(write(text), "--task", task)[0] == 0
+    wider = text.replace("anchors: [5 GPa]", "anchors: [10 GPa]\n    pressures: [0 GPa, 10 GPa]")
+    assert validate(write(wider), "--task", "phase-diagram")[0] == 0
+    assert "10 GPa is not among the pressures" in validate(write(wider))[1][0]
 
 
 def test_relative_sources_are_relative_to_the_campaign_file(write, tmp_path, monkeypatch):

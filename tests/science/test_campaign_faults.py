@@ -67,6 +67,7 @@ WRONG = {
     "verified by two melting points without a melt": ("  liquid: {melt: fcc}\nboundaries:\n  - phases: [fcc, liquid]", "boundaries:\n  - verify: two-melting-points\n    phases: [fcc, bcc]", "12: boundaries[0].verify: there is no melt of these crystals"),
     "unknown method": ("  - phases: [fcc, liquid]", "  - method: guessing\n    phases: [fcc, liquid]", "13: boundaries[0].method: not a known value; expected how the boundary is measured"),
     "three phases": ("[fcc, liquid]", "[fcc, bcc, liquid]", "13: boundaries[0].phases: too many entries;"),
+    "an anchor where there is no target": ("guess: 1200 K", "guess: 1200 K\n    anchors: [0 GPa, 5 GPa]", "15: boundaries[0].anchors: 5 GPa is not among the pressures; expected some of the pressures of the targets"),
     "no targets": (TARGETS, "", "13: boundaries[0].targets: no targets, but the task calibrate needs them;"),
     "empty targets": (TARGETS, "    targets: []\n", "15: boundaries[0].targets: no targets, but"),
     "target as a mapping": ("      - {pressure", "      {pressure", "15: boundaries[0].targets: wrong kind of value; expected a list"),

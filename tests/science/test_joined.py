@@ -19,7 +19,7 @@ from phasecal.calibration.joined import groups_in_reach
 from phasecal.calibration.schema import read_task
 from phasecal.calibration.states import Library, Sampled, Source, StateFrames, state_of
 from phasecal.calibration.uncertain import correlated, covariance
-from phasecal.errors import OverlapError
+from phasecal.errors import DataError, InputError, OverlapError
 from phasecal.freeenergy import phase_mbar
 from phasecal.freeenergy.phase_mbar import PhaseSample
 from phasecal.sample import Sample
@@ -139,7 +139,7 @@ def test_delta_g_at_the_target_is_exact(distance_k, between_k, start_k):
     error = found.delta_g.value - delta_g("AB", 2, target_k)
     assert abs(error) < 4 * found.delta_g.sigma
     assert found.delta_g.sigma < (3e-4 if start_k == ANCHOR_K else 1.5e-3)  # an interval that says something
-    assert found.start_k == pytest.approx(start_k)
+    assert found.anchors.start_k == pytest.approx(start_k)
     assert sorted({key.model for key in joined[state_of("A", target_k, 0.0)].phi}) == [0, 1, 2]
     assert abs(found.delta_g.value - delta_g("AB", 0, target_k)) > 8 * found.delta_g.sigma
     # Negative control: without the part from the anchor to the target it would be far off.
@@ -213,7 +213,7 @@ def test_enthalpies_and_mbar_of_the_same_frames_add_up_with_the_right_error():
     rng, n_repeats, z = np.random.default_rng(6), 50, []
     for _ in range(n_repeats):
         (found,), _ = estimate(Springs(rng, sampled, 2, 60), [anchor], [boundary("AB", target_k, 1.0)])
-        assert found.start_k == pytest.approx(start_k)
+        assert found.anchors.start_k == pytest.approx(start_k)
         error = found.delta_g.value - delta_g("AB", 1, target_k)
         z.append(error / found.delta_g.sigma)
     assert abs(np.mean(z)) < 4 / np.sqrt(n_repeats)
@@ -226,3 +226,99 @@ def test_a_covariance_matrix_becomes_independent_parts():
     numbers = correlated(np.arange(4.0), root @ root.T, "x")
     assert covariance(numbers) == pytest.approx(root @ root.T)
     assert [number.value for number in numbers] == [0, 1, 2, 3]
+
+
+# -- anchors of other pressures
+
+
+def carried_plan(pressures, anchors, models=(0, 1)):
+    """Both phases under all models at the boundary of model 1, and under model 0 at its anchors."""
+    states_ = [(0, round(boundary_k("AB", 0, p), 3), p) for p in anchors]
+    states_ += [(model, round(boundary_k("AB", 1, p), 3), p) for p in pressures for model in models]
+    return plan("AB", *states_)
+
+
+def anchor_at(p_gpa, sigma_k=0.5, error_k=0.0, model=0, phases="AB"):
+    return {**boundary(phases, boundary_k(phases, model, p_gpa) + error_k, sigma_k, p_gpa), "model": model}
+
+
+def target_at(p_gpa):
+    return boundary("AB", round(boundary_k("AB", 1, p_gpa), 3), 1.0, p_gpa)
+
+
+def test_an_anchor_is_carried_over_pressures():
+    library = Springs(np.random.default_rng(7), carried_plan((0.0, 1.0, 2.0), (0.0,)), 2, 400)
+    found, joined = estimate(library, [anchor_at(0.0, 0.1)], [target_at(p) for p in (0.0, 1.0, 2.0)])
+    for one in found:
+        t, p = one.target.temperature_k, one.target.pressure_gpa
+        assert abs(one.delta_g.value) < 4 * one.delta_g.sigma < 4e-3  # both models are at their boundary, of model 1
+        assert (one.anchors.pressures_gpa, one.anchors.chi2) == ((0.0,), 0.0)
+        # Negative control: without the work of pressure, or with its sign reversed, it would be far off.
+        assert abs(delta_g("AB", 1, t, 0.0)) > 8 * one.delta_g.sigma or p == 0
+        # `chain` is the change of models at the target alone.
+        exact = delta_g("AB", 1, t, p) - delta_g("AB", 0, t, p)
+        assert abs(one.delta_g.value - one.anchors.delta_g.value - exact) < 4 * one.chain.sigma + 1e-4
+    assert {key.state.pressure_gpa for key in joined[state_of("A", found[2].target.temperature_k, 2.0)].phi} == {
+        0,
+        1,
+        2,
+    }
+    assert found[1].temperature.sigma < found[2].temperature.sigma
+    shared = covariance([one.delta_g for one in found])
+    assert shared[1, 2] > 0.2 * np.sqrt(shared[1, 1] * shared[2, 2])
+
+
+def test_intervals_of_carried_anchors_are_honest():
+    """Anchors with noise at both ends: in between T is covered, and better known than by one anchor alone."""
+    rng, n_repeats, sigma_k, ends, targets = np.random.default_rng(8), 24, 4.0, (0.0, 2.0), (0.0, 1.0, 2.0)
+    z, chi2 = [], []
+    for _ in range(n_repeats):
+        library = Springs(rng, carried_plan(targets, ends), 2, 60)
+        anchors = [anchor_at(p, sigma_k, rng.normal(0.0, sigma_k)) for p in ends]
+        found, _ = estimate(library, anchors, [target_at(p) for p in targets])
+        z.append([(one.temperature.value - one.target.temperature_k) / one.temperature.sigma for one in found])
+        chi2.append(found[1].anchors.chi2)
+    assert [sorted(one.anchors.pressures_gpa) for one in found] == [[0.0], [0.0, 2.0], [2.0]]
+    assert np.abs(np.mean(z, axis=0)).max() < 4 / np.sqrt(n_repeats)
+    assert 0.5 < np.mean(np.abs(z) < 1) < 0.85
+    assert 0.3 < np.mean(chi2) < 2.2  # 1 ± 0.29
+    ((alone,), _) = estimate(library, anchors[:1], [target_at(1.0)])
+    widened = np.sqrt(max(1.0, chi2[-1]))
+    assert found[1].temperature.sigma < 0.85 * widened * alone.temperature.sigma
+
+
+def test_anchors_that_disagree_are_told_and_widen_the_interval():
+    library = Springs(np.random.default_rng(9), carried_plan((0.0, 1.0, 2.0), (0.0, 2.0)), 2, 100)
+    agree, disagree = (
+        estimate(library, [anchor_at(0.0, 2.0), anchor_at(2.0, 2.0, error_k=error)], [target_at(1.0)])[0][0]
+        for error in (0.0, 30.0)
+    )
+    assert agree.anchors.chi2 < 8
+    assert disagree.anchors.chi2 > 40
+    assert disagree.temperature.sigma > 2.5 * agree.temperature.sigma
+
+
+def test_a_gap_in_pressure_is_refused_with_a_remedy():
+    library = Springs(np.random.default_rng(10), carried_plan((0.0, 12.0), (0.0,)), 2, 100)
+    message = r"A\|B: the samples do not lead from the anchor at 0 GPa to the target at 12 GPa, .* anchor at 12 GPa"
+    with pytest.raises(OverlapError, match=message):
+        estimate(library, [anchor_at(0.0)], [target_at(12.0)])
+
+
+def test_which_anchors_count():
+    library = Springs(np.random.default_rng(11), carried_plan((0.0, 1.0), (0.0, 1.0)), 2, 100)
+
+    def used(*anchors):
+        (found,), _ = estimate(library, anchors, [target_at(1.0)])
+        return found.anchors.pressures_gpa, found.temperature.value
+
+    assert used(anchor_at(0.0), anchor_at(1.0))[0] == (1.0,)  # its own pressure
+    assert used(anchor_at(1.0), anchor_at(0.0, model=1))[0] == (0.0,)  # the newest model
+    other = anchor_at(1.0, error_k=50.0, phases="AC")
+    assert used(other, anchor_at(0.0), other) == used(anchor_at(0.0))  # no other boundary
+    with pytest.raises(InputError, match=r"no anchor for A\|B at 1 GPa"):
+        used(other)
+    # A model that was not sampled at the target does not count, though its anchor is at the target's pressure.
+    library = Springs(np.random.default_rng(12), carried_plan((0.0, 1.0), (0.0, 1.0), models=(1,)), 2, 100)
+    with pytest.raises(DataError, match=r"under the model of an anchor \(model 0\)"):
+        used(anchor_at(0.0), anchor_at(1.0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from phasecal.errors import DataError, InputError
-from phasecal.freeenergy.line import Datum, crossings, fit_line
+from phasecal.freeenergy.line import Datum, crossings, fit_line, predict_from
 
 KNOTS = np.array([0.0, 5.0, 10.0, 15.0, 20.0])
 
@@ -103,3 +103,12 @@ def test_triple_point_of_titanium_like_lines():
 def test_what_defines_no_line_is_refused(anchors, slopes, message):
     with pytest.raises(DataError, match=message):
         fit_line(anchors, slopes)
+
+
+def test_a_boundary_is_expected_from_transitions_and_slopes():
+    slope = {"slope_k_gpa": 40.0, "slope_k_gpa_sigma": 1.0}
+    measured = {"pressure_gpa": 1.0, "temperature_k": 1400.0, "sigma_k": 3.0, **slope}
+    assert predict_from([measured], 3.0) == pytest.approx(1480.0)
+    assert predict_from([measured], 0.0) == pytest.approx(1360.0)
+    flatter = {"pressure_gpa": 3.0, "slope_k_gpa": 20.0, "slope_k_gpa_sigma": 1.0}
+    assert predict_from([measured, flatter], 3.0) == pytest.approx(1460.0)

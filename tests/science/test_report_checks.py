@@ -39,6 +39,23 @@ def test_convergence_is_measured_from_experiment_even_when_a_stage_stops_short(r
     assert any(text.get_text() == " re-anchored" for text in drawing.figure.axes[0].texts)
 
 
+def test_anchors_that_disagree_are_a_warning(records) -> None:
+    data = records.complete_data()
+    target = data["rounds"][-1]["targets"][0]
+    target |= {"anchor_pressures_gpa": [5.0, 0.0], "anchor_chi2": 2.0}
+    assert not any("disagree where" in warning for warning in collect_warnings(read_data(data)))
+    target["anchor_chi2"] = 9.4
+    (found,) = (warning for warning in collect_warnings(read_data(data)) if "disagree where" in warning)
+    assert "the anchors at 0, 5 GPa disagree" in found and "χ² is 9.4 for 1 expected" in found
+
+
+def test_a_start_without_an_anchor_is_the_first_round(records) -> None:
+    data = records.complete_data()
+    data["anchors"] = [entry for entry in data["anchors"] if entry["label"] != "initial"]
+    initial = outcomes(read_data(data))[0].initial
+    assert initial is not None and initial.pk == data["rounds"][0]["pk"]
+
+
 def test_training_estimate_belongs_to_the_final_model(records) -> None:
     data = records.complete_data()
     training = outcomes(read_data(data))[0].training

@@ -123,9 +123,15 @@ def calibration_points(node: orm.WorkChainNode) -> list[dict]:
             "verified": False,
         }
         initial = next((anchor for anchor in anchors if place_of(anchor) == place_of(target)), None)
+        carried = next((anchor for anchor in anchors if anchor["phases"] == target["phases"]), None)
         if initial is not None:
             entry |= {"initial_k": initial["temperature_k"], "initial_sigma_k": initial["sigma_k"]}
             entry |= {**point(initial.get_dict(), initial.pk), "anchor_method": initial["method"]}
+        elif carried is not None:  # from other pressures, by the first round, whose model is the initial one
+            entry["anchor_method"] = carried["method"]
+            if rounds:
+                first = rounds[0].outputs.result["targets"][i]
+                entry |= {"initial_k": first["temperature_k"], "initial_sigma_k": first["sigma_k"]}
         if rounds:
             estimate = rounds[-1].outputs.result["targets"][i]
             entry |= {"estimate_k": estimate["temperature_k"], "estimate_sigma_k": estimate["sigma_k"]}

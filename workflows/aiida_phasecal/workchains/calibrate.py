@@ -23,8 +23,9 @@ from aiida_phasecal.workchains.common import (
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
-from phasecal.calibration.targets import reachable_temperature, step_parameters, targets_of
+from phasecal.calibration.targets import anchored_targets, reachable_temperature, step_parameters, targets_of
 from phasecal.campaign.tasks import bulk_task, derive_seed, state_label
+from phasecal.freeenergy.line import predict_from
 
 ROOM_TEMPERATURE_K = 300.0
 NO_OVERLAP = TaskCalculation.exit_codes.ERROR_OVERLAP.status
@@ -69,7 +70,9 @@ class CalibrateWorkChain(CampaignWorkChain):
         )
         spec.output("model", valid_type=ModelData, help="The calibrated model.")
         spec.output("phase_diagram", valid_type=PhaseDiagramData, required=False, help="Verified boundary points.")
-        spec.output_namespace("initial", valid_type=orm.Dict, help="Transitions of the initial model, per target.")
+        spec.output_namespace(
+            "initial", valid_type=orm.Dict, help="Transitions of the initial model, per anchored target."
+        )
         spec.output_namespace("verified", valid_type=orm.Dict, required=False, help="Verified transitions, per target.")
         spec.output(
             "estimate",
@@ -117,6 +120,7 @@ class CalibrateWorkChain(CampaignWorkChain):
         self.ctx.campaign = self.inputs.campaign.get_dict()
         self.ctx.settings = self.ctx.campaign["protocol"]["calibration"]
         self.ctx.targets = targets_of(self.ctx.campaign)
+        self.ctx.anchored = anchored_targets(self.ctx.campaign)
         self.ctx.models = [self.inputs.model]
         self.ctx.samples = []
         self.ctx.anchors = []
@@ -128,11 +132,12 @@ class CalibrateWorkChain(CampaignWorkChain):
         self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
 
     def run_anchors(self):
-        """Anchor every target: the initial model near its guess, a corrected one near the temperature it was led to."""
+        """Measure anchors: the initial model's near its guess, a corrected one's near the temperature it was led to."""
         model = self.ctx.models[-1]
         again = bool(self.ctx.anchors)
         children = {}
-        for i, target in enumerate(self.ctx.targets):
+        for i in self.ctx.anchored:
+            target = self.ctx.targets[i]
             state = {
                 "phases": target["phases"],
                 "pressure_gpa": target["pressure_gpa"],
@@ -148,28 +153,42 @@ class CalibrateWorkChain(CampaignWorkChain):
 
     def inspect_anchors(self):
         """Keep the anchors and the samples that came with them, and plan how far the next rounds may reach."""
-        first = not self.ctx.anchors
-        transitions = {}
-        for i in range(len(self.ctx.targets)):
-            run = self.ctx[f"anchor_{i}"]
+        runs = {i: self.ctx[f"anchor_{i}"] for i in self.ctx.anchored}
+        for run in runs.values():
             if not run.is_finished_ok:
                 return self.exit_codes.ERROR_ANCHOR_FAILED.format(message=failure(run))
-            transitions[f"target_{i}"] = run.outputs.transition
-            self.ctx.anchors.append(anchor_of(run.outputs.transition.get_dict()))
             self.ctx.samples += [run.outputs.samples.low, run.outputs.samples.high]
-        if first:
-            self.out("initial", transitions)
-        else:
+        transitions = {i: run.outputs.transition for i, run in runs.items()}
+        if self.ctx.anchors:
             self.ctx.anchored_again += 1
             self.ctx.converged = False
-        self.ctx.stage = self.reachable(self.ctx.anchors[-len(self.ctx.targets) :])
+        else:
+            self.out("initial", {f"target_{i}": transition for i, transition in transitions.items()})
+        # An estimate that served as an anchor of this model on the way would else stand beside what is now measured.
+        model_hash = self.ctx.models[-1].model_hash
+        self.ctx.anchors = [anchor for anchor in self.ctx.anchors if anchor["model_hash"] != model_hash]
+        self.ctx.anchors += [anchor_of(transition.get_dict()) for transition in transitions.values()]
+        self.ctx.boundaries = self.expected({i: transition.get_dict() for i, transition in transitions.items()})
+        self.ctx.stage = self.reachable(self.ctx.boundaries)
         return None
 
-    def reachable(self, boundaries: list[dict]) -> list[float]:
+    def expected(self, measured: dict[int, dict]) -> list[float]:
+        """Temperature of the boundary at each target: measured, or on the line through what was measured of it."""
+
+        def on_line(target: dict) -> float:
+            of_boundary = [found for found in measured.values() if found["phases"] == target["phases"]]
+            return predict_from(of_boundary, target["pressure_gpa"])
+
+        return [
+            measured[i]["temperature_k"] if i in measured else on_line(target)
+            for i, target in enumerate(self.ctx.targets)
+        ]
+
+    def reachable(self, boundaries_k: list[float]) -> list[float]:
         """Temperature at which each target can be worked on, given where the model has its boundaries."""
         return [
-            reachable_temperature(target["temperature_k"], boundary["temperature_k"], self.ctx.superheating)
-            for target, boundary in zip(self.ctx.targets, boundaries, strict=True)
+            reachable_temperature(target["temperature_k"], boundary_k, self.ctx.superheating)
+            for target, boundary_k in zip(self.ctx.targets, boundaries_k, strict=True)
         ]
 
     # -- rounds ------------------------------------------------------------------------------------------------------
@@ -225,7 +244,7 @@ class CalibrateWorkChain(CampaignWorkChain):
             if self.ctx.superheating < self.ctx.settings["min_superheating"]:
                 return self.exit_codes.ERROR_SAMPLE_FAILED.format(message=failure(lost))
             self.report(f"{failure(lost)}; reaching only {100 * self.ctx.superheating:.0f} % beyond the anchor")
-            self.ctx.stage = self.reachable(self.ctx.anchors[-len(self.ctx.targets) :])
+            self.ctx.stage = self.reachable(self.ctx.boundaries)
         return None
 
     def samples_complete(self) -> bool:
@@ -295,12 +314,13 @@ class CalibrateWorkChain(CampaignWorkChain):
         Where the model has its boundaries now, by the estimate of this round, serves as its anchor from here on: good
         enough on the way, because a measured anchor near the target replaces it in the end.
         """
-        stage = self.reachable(result["targets"])
+        boundaries = [target["temperature_k"] for target in result["targets"]]
+        stage = self.reachable(boundaries)
         if self.at_target() or not (result["converged"] or self.is_at_target(stage)):
             return False
         model_hash = self.ctx.models[-1].model_hash
         self.ctx.anchors += [anchor_of({**target, "model_hash": model_hash}) for target in result["targets"]]
-        self.ctx.stage, self.ctx.converged = stage, False
+        self.ctx.boundaries, self.ctx.stage, self.ctx.converged = boundaries, stage, False
         self.report(f"going on at {', '.join(f'{t:.0f} K' for t in stage)}")
         return True
 

@@ -21,7 +21,7 @@ from aiida_phasecal.workchains.transition import TransitionWorkChain
 from phasecal.calibration.targets import walks_of
 from phasecal.campaign.tasks import bulk_task, derive_seed, state_label
 from phasecal.freeenergy.diagram import MeasuredBoundary, assemble
-from phasecal.freeenergy.line import Datum, predict
+from phasecal.freeenergy.line import predict_from
 from phasecal.freeenergy.transition import transition_properties
 
 EXPECTATION_SIGMA = 0.02
@@ -118,9 +118,7 @@ class PhaseDiagramWorkChain(CampaignWorkChain):
         so_far = [node.get_dict() for key, node in self.ctx.measured.items() if key.startswith(f"b{boundary}_")]
         if not so_far:
             return self.ctx.walks[boundary]["guess_k"]
-        anchors = [Datum(p["pressure_gpa"], p["temperature_k"], p["sigma_k"]) for p in so_far if "method" in p]
-        slopes = [Datum(p["pressure_gpa"], p["slope_k_gpa"], p["slope_k_gpa_sigma"]) for p in so_far]
-        return predict(anchors, slopes, pressure)
+        return predict_from(so_far, pressure)
 
     def run_next(self):
         """Measure the transition at anchors; sample both phases elsewhere."""
