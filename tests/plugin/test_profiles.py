@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import uuid
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -156,3 +157,19 @@ def test_the_daemon_starts_through_our_program_also_where_no_verdi_is_on_the_pat
     monkeypatch.setattr("aiida.engine.daemon.client.VERDI_BIN", None)
     words = " ".join(Daemon(aiida_profile).cmd_start_daemon(1)[1:])
     assert words == f"-P -m aiida_phasecal.supervisor -p {aiida_profile.name} daemon start-circus 1"
+
+
+def test_a_daemon_starts_without_the_files_of_a_broker_that_was_killed(configured, monkeypatch):
+    """A worker would connect to where that one listened, and wait there for ever."""
+    configured()
+    loaded = manager.get_manager().load_profile("group")
+    folder = Path(get_config().filepaths(loaded)["broker_service"]["dir"])
+    queue = folder / "storage" / "tasks" / "pending" / "1.json"
+    queue.parent.mkdir(parents=True)
+    for name in ("storage/tasks/pending/1.json", "broker.sockets", "broker.pid", "broker.status"):
+        (folder / name).write_text("/tmp/aiida_zeromq_gone")
+    left = []
+    monkeypatch.setattr(Daemon, "start_daemon", lambda *_: left.extend(sorted(folder.iterdir())))
+    assert init_module.start_daemon("group")
+    assert left == [folder / "storage"]
+    assert queue.exists()

@@ -47,6 +47,21 @@ def end_orphans(profile: str) -> int:
     return len(orphans)
 
 
+def forget_broker(profile: str) -> None:
+    """Remove what a ZeroMQ broker that was killed wrote of itself. To be called while no broker of the profile runs.
+
+    A worker that starts beside the new broker may read where the old one listened before that is written anew, and then
+    waits there for ever (seen after a restart of the machine, AiiDA 2.9.4). Without the files it waits for the new one.
+    """
+    from aiida.brokers.zeromq.service import ZeromqBrokerService
+    from aiida.manage.configuration import get_config
+
+    service = get_config().filepaths(get_config().get_profile(profile))["broker_service"]
+    files = ZeromqBrokerService.FilepathLayout(service["dir"])
+    for path in (files.sockets_file, files.pid_file, files.status_file):
+        path.unlink(missing_ok=True)
+
+
 def _processes_of(profile: str, folder: Path) -> Iterator[psutil.Process]:
     """Processes that a daemon of this profile, in this configuration folder, started."""
     log = str(folder / "daemon" / "log" / f"circus-{profile}.log")

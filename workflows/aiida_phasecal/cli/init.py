@@ -17,7 +17,7 @@ import click
 
 from aiida_phasecal.cli.common import echo_json, json_option
 from aiida_phasecal.cli.profiles import load_profile, read_config, without_passwords
-from aiida_phasecal.daemon import end_orphans, is_daemon_running
+from aiida_phasecal.daemon import end_orphans, forget_broker, is_daemon_running
 from phasecal.errors import InputError
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ def start_daemon(profile: str) -> bool:
             f"`verdi profile configure-broker core.zeromq {profile}` gives it one"
         )
     end_orphans(profile)
+    forget_broker(profile)
     daemon = Daemon(loaded)
     Path(daemon.circus_pid_file).unlink(missing_ok=True)  # of a daemon that was killed: AiiDA would warn of it
     try:
