@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiida import orm
-from aiida.manage import get_manager
+from aiida.manage import get_config, get_manager
 from aiida_phasecal import jobs as active_jobs
 from aiida_phasecal import status
 from aiida_phasecal.calculations.base import busy_slots
@@ -42,7 +43,7 @@ JOB = Process(
 
 
 @pytest.fixture
-def daemon(monkeypatch):
+def daemon(aiida_profile, monkeypatch):
     """Return a function that says whether the daemon runs."""
 
     def say(running: bool) -> None:
@@ -75,6 +76,23 @@ def test_pauses_and_a_stopped_daemon_are_stuck(daemon):
     (stuck,) = status.find_stuck([JOB], {9})
     assert stuck["process"] == "the daemon"
     assert stuck["remedy"] == f"`phasecal init -p {get_manager().get_profile().name}`"
+
+
+def test_a_daemon_whose_worker_takes_no_tasks_is_stuck(daemon, monkeypatch, tmp_path):
+    daemon(True)
+    monkeypatch.setattr(type(get_config()), "filepaths", lambda *_: {"broker_service": {"dir": tmp_path}})
+    assert status.find_stuck([JOB], {9}) == []  # no broker yet
+    pid_file, state = tmp_path / "broker.pid", tmp_path / "broker.status"
+    pid_file.write_text("aiida-zeromq-broker 7")
+    state.write_text('{"task_subscribers": 0}')
+    assert status.find_stuck([JOB], {9}) == []  # its worker is starting
+    os.utime(pid_file, (0, 0))
+    (stuck,) = status.find_stuck([JOB], {9})
+    assert (stuck["process"], "no worker" in stuck["why"]) == ("the daemon", True)
+    assert stuck["remedy"].startswith("`verdi daemon stop`, `phasecal init -p ")
+    for words in ('{"task_subscribers": 1}', "{"):
+        state.write_text(words)
+        assert status.find_stuck([JOB], {9}) == []
 
 
 def test_the_tasks_of_the_broker_are_only_read(monkeypatch, tmp_path):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from aiida.brokers.zeromq.service import ZeromqBrokerService
 
 GRACE_S = 20.0
 """For a worker to store what it has in hand."""
@@ -53,13 +59,31 @@ def forget_broker(profile: str) -> None:
     A worker that starts beside the new broker may read where the old one listened before that is written anew, and then
     waits there for ever (seen after a restart of the machine, AiiDA 2.9.4). Without the files it waits for the new one.
     """
+    files = _broker_files(profile)
+    for path in (files.sockets_file, files.pid_file, files.status_file):
+        path.unlink(missing_ok=True)
+
+
+def is_without_worker(profile: str, after_s: float) -> bool:
+    """Say whether the ZeroMQ broker of a profile has run for ``after_s`` seconds and no worker takes tasks from it.
+
+    So it is where both were killed at once, and the new worker was the first to be up: see `forget_broker`.
+    """
+    files = _broker_files(profile)
+    try:
+        age_s = time.time() - files.pid_file.stat().st_mtime
+        return age_s > after_s and json.loads(files.status_file.read_text(encoding="utf8"))["task_subscribers"] == 0
+    except (OSError, ValueError, KeyError):  # there is none, or it is just written
+        return False
+
+
+def _broker_files(profile: str) -> ZeromqBrokerService.FilepathLayout:
+    """Where the ZeroMQ broker of a profile keeps its files."""
     from aiida.brokers.zeromq.service import ZeromqBrokerService
     from aiida.manage.configuration import get_config
 
     service = get_config().filepaths(get_config().get_profile(profile))["broker_service"]
-    files = ZeromqBrokerService.FilepathLayout(service["dir"])
-    for path in (files.sockets_file, files.pid_file, files.status_file):
-        path.unlink(missing_ok=True)
+    return ZeromqBrokerService.FilepathLayout(service["dir"])
 
 
 def _processes_of(profile: str, folder: Path) -> Iterator[psutil.Process]:

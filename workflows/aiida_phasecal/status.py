@@ -10,7 +10,7 @@ from pathlib import Path
 from aiida import orm
 from aiida.manage import get_config, get_manager
 
-from aiida_phasecal.daemon import is_daemon_running, start_command
+from aiida_phasecal.daemon import is_daemon_running, is_without_worker, start_command
 from aiida_phasecal.failures import RESTARTED, advice_of
 from aiida_phasecal.record import anchors_of, rounds_of, summarise, wall_s
 from aiida_phasecal.tree import Process, process_tree
@@ -111,9 +111,13 @@ def find_stuck(processes: Iterable[Process], queued: set[int] | None) -> list[di
         return [
             {"pk": None, "process": "the daemon", "why": "is not running: nothing goes on", "remedy": start_command()}
         ]
-    processes = [process for process in processes if not process.is_terminated]
     stuck: list[dict] = []
+    if is_without_worker(get_manager().get_profile().name, LOST_AFTER_S):
+        why, remedy = "has no worker that takes tasks: nothing goes on", f"`verdi daemon stop`, {start_command()}"
+        stuck.append({"pk": None, "process": "the daemon", "why": why, "remedy": remedy})
     for process in processes:
+        if process.is_terminated:
+            continue
         age = (datetime.now(UTC) - process.mtime).total_seconds()
         if process.paused:
             why, remedy = f"is paused ({process.process_status or 'by hand'})", f"`verdi process play {process.pk}`"
