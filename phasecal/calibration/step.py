@@ -108,7 +108,7 @@ def _problem(
     return Problem(
         theta=model.theta,
         states=tuple(_phase_state(model, state, joined[state]) for state in states),
-        targets=tuple(_target(library, task.step, estimate, states) for estimate in estimates),
+        targets=tuple(_target(library, task, estimate, states) for estimate in estimates),
         covariance=covariance(delta_g) + np.diag(np.square(experimental)),
         force_metric=_force_metric(model, few) if task.step.prior == "functional" else np.zeros((0, 0)),
         protection=protection,
@@ -138,22 +138,29 @@ def _whole_energies(prepared: Prepared, base: FloatArray, theta: FloatArray) -> 
     return prepared.energies(theta) + base
 
 
-def _target(library: Library, settings: StepSettings, estimate: BoundaryEstimate, states: tuple[State, ...]) -> Target:
-    """Return one target of the step; ΔH and ΔV should stay near those of the oldest model sampled there."""
+def _target(
+    library: Library, task: CalibrationStepTask, estimate: BoundaryEstimate, states: tuple[State, ...]
+) -> Target:
+    """Return one target of the step; ΔH and ΔV should stay near those of the oldest model sampled there.
+
+    Not ΔV where experiment says how the boundary goes on with pressure: by Clausius and Clapeyron that is ΔV, and what
+    the original model has would hold the slope where it is wrong.
+    """
     low, high = estimate.low, estimate.high
     oldest = min(
         model for model in range(len(library.models)) if library.select(low, model) and library.select(high, model)
     )
     delta_h = library.enthalpy(high, oldest).value - library.enthalpy(low, oldest).value
     delta_v = library.volume(high, oldest).value - library.volume(low, oldest).value
-    volume_tolerance = settings.volume_tolerance * max(abs(delta_v), estimate.delta_v.sigma)
+    volume_tolerance = task.step.volume_tolerance * max(abs(delta_v), estimate.delta_v.sigma)
+    slope_is_known = sum(target.phases == estimate.target.phases for target in task.targets) > 1
     return Target(
         low=states.index(low),
         high=states.index(high),
         delta_g_ev=estimate.delta_g.value,
         prior_ev=PRIOR_RELATIVE * estimate.target.temperature_k * estimate.delta_s,
-        enthalpy=SoftValue(estimate.delta_h.value, delta_h, settings.enthalpy_tolerance * abs(delta_h)),
-        volume=SoftValue(estimate.delta_v.value, delta_v, volume_tolerance),
+        enthalpy=SoftValue(estimate.delta_h.value, delta_h, task.step.enthalpy_tolerance * abs(delta_h)),
+        volume=None if slope_is_known else SoftValue(estimate.delta_v.value, delta_v, volume_tolerance),
     )
 
 

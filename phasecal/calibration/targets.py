@@ -32,6 +32,22 @@ def targets_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def alternatives_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what other experiments say about the boundaries, as one list; it is shown, and weighs nothing.
+
+    Args:
+        campaign: A validated campaign as a dictionary in internal units.
+
+    Returns:
+        Dictionaries with ``phases``, ``pressure_gpa``, ``temperature_k`` and ``source``.
+    """
+    return [
+        {**point, "phases": boundary["phases"]}
+        for boundary in campaign["boundaries"]
+        for point in boundary.get("alternatives", [])  # records of before they existed
+    ]
+
+
 def states_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the states at which boundaries are measured: the ``pressures`` of a boundary, or those of its targets.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from phasecal.campaign.alternatives import Alternatives
 from phasecal.campaign.context import TASKS_WITH_TARGETS, context_of
 from phasecal.campaign.fields import Pressure, Section, Temperature, Text, fault, unique
 from phasecal.campaign.methods import (
@@ -57,6 +58,7 @@ class Boundary(Section):
         serialization_alias="anchors_gpa",
         description="those pressures where the boundary itself is measured, such as [0 GPa, 5 GPa]",
     )
+    alternatives: Alternatives = Field([], description="a table of other experiments, a path to a csv file")
 
     @field_validator("phases")
     @classmethod

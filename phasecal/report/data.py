@@ -234,6 +234,15 @@ class Structure(_Strict):
         return self
 
 
+class OtherExperiment(_Strict):
+    """What another experiment says about a boundary: K at a pressure in GPa, and who measured it."""
+
+    phases: tuple[str, str]
+    pressure_gpa: float
+    temperature_k: float
+    source: str
+
+
 class Line(_Strict):
     """A boundary over pressure (GPa): temperature and interval (K), and where no third phase is more stable.
 
@@ -335,6 +344,7 @@ class ReportData(_Strict):
     parameters: list[Parameter] = []
     structures: list[Structure] = []
     lines: list[Line] = []
+    alternatives: list[OtherExperiment] = []
     lineage: list[Version] = []
     rejected: list[Rejection] = []
     cost: Cost | None = None

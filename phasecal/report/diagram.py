@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from phasecal.report import style
 from phasecal.report.checks import Outcome
-from phasecal.report.data import Line
+from phasecal.report.data import Line, OtherExperiment
 from phasecal.report.style import Drawing
 from phasecal.report.tables import write_csv
 
@@ -25,7 +25,7 @@ def write_diagram(data: dict[str, Any], folder: Path) -> list[Path]:
     Args:
         data: ``title``, ``lines`` (:func:`phasecal.freeenergy.diagram.assemble`), ``points`` (measured or followed
             points) and ``targets`` (experiment), each point with ``phases``, ``pressure_gpa``, ``temperature_k``
-            and ``sigma_k``.
+            and ``sigma_k``; ``alternatives`` (other experiments) have ``source`` instead of ``sigma_k``.
         folder: Made if missing.
 
     Returns:
@@ -58,13 +58,14 @@ def phase_diagram(data: dict[str, Any]) -> Drawing:
             _markers(axes, measured, style.MARKERS[i % len(style.MARKERS)], colour, None)
             targets = [t for t in data["targets"] if "–".join(t["phases"]) == name]
             _markers(axes, targets, "x", style.EXPERIMENT, "experiment" if i == 0 else None)
+            _others(axes, [p for p in data["alternatives"] if "–".join(p["phases"]) == name])
         for point in data["lines"]["triple_points"]:
             axes.plot(point["pressure_gpa"], point["temperature_k"], "*", color=style.INK, ms=9, zorder=4)
         axes.set_xlabel("P, GPa")
         axes.set_ylabel("T, K")
         axes.set_title(style.short(data["title"], 60))
         axes.grid(color=style.FAINT, lw=0.5)
-        axes.legend()
+        _legend_once(axes)
     return Drawing(
         name="phase_diagram",
         alt=f"Phase diagram of {data['title']}: boundaries {', '.join(names)} over pressure",
@@ -73,12 +74,15 @@ def phase_diagram(data: dict[str, Any]) -> Drawing:
     )
 
 
-def over_pressure(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Drawing | None:
+def over_pressure(
+    lines: Sequence[Line], outcomes: Sequence[Outcome], alternatives: Sequence[OtherExperiment] = ()
+) -> Drawing | None:
     """Draw the boundaries over pressure before and after a calibration, or as measured, and experiment.
 
     Args:
         lines: The boundaries over pressure, of each model.
         outcomes: One entry per boundary and pressure.
+        alternatives: Points of other experiments.
 
     Returns:
         The figure, or ``None`` without a boundary at two pressures.
@@ -106,6 +110,7 @@ def over_pressure(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Drawing
                 _markers(axes, found, style.MARKERS[i % len(style.MARKERS)], colour, label)
                 if kind == "experiment":
                     _experiment(axes, found)
+            _others(axes, [point.model_dump() for point in alternatives if "–".join(point.phases) == name])
         axes.set_xlabel("P / GPa")
         axes.set_ylabel("T / K")
         axes.grid(color=style.FAINT, lw=0.5)
@@ -113,6 +118,8 @@ def over_pressure(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Drawing
     caption = f"{', '.join(of_boundary)} over pressure; error bars and bands are 1 σ. "
     caption += "Lines join the points of a model by their slopes (Clausius and Clapeyron). " if lines else ""
     caption += "The band of experiment is straight between targets, only to guide the eye."
+    if alternatives:
+        caption += f" Grey points: {'; '.join(dict.fromkeys(point.source for point in alternatives))}."
     words = "; ".join(f"{item.name}: result {item.result}, experiment {item.target}" for item in outcomes)
     pks = tuple(known.pk for item in outcomes for known in (item.initial, item.result) if known and known.pk)
     return Drawing("phase-diagram", f"Boundaries over pressure. {words}.", caption, figure, pks)
@@ -135,6 +142,13 @@ def _experiment(axes: Any, points: list[dict[str, Any]]) -> None:
     points = sorted(points, key=lambda point: float(point["pressure_gpa"]))
     x, y, e = (np.array([point[key] for point in points], dtype=float) for key in LINE_COLUMNS[:3])
     axes.fill_between(x, y - e, y + e, color=style.EXPERIMENT, alpha=0.25, lw=0, label="_experiment")
+
+
+def _others(axes: Any, points: list[dict[str, Any]]) -> None:
+    """Points of other experiments, which have no known σ."""
+    if points:
+        x, y = (np.array([point[key] for point in points], dtype=float) for key in LINE_COLUMNS[:2])
+        axes.plot(x, y, ".", color=style.OTHERS, ms=5, label="other experiments", zorder=1)
 
 
 def _legend_once(axes: Any) -> None:

@@ -22,6 +22,8 @@ TRAINING = "#e69f00"
 AFTER = "#0072b2"
 EXPERIMENT = "#009e73"
 REJECTED = "#d55e00"
+OTHERS = "#9a9a9a"
+"""Other experiments than those of the targets."""
 INK = "#222222"
 FAINT = "#d9d9d9"
 CYCLE = (AFTER, REJECTED, EXPERIMENT, "#cc79a7", "#56b4e9", TRAINING)

@@ -22,7 +22,7 @@ def _drawings(data: ReportData) -> list[Drawing]:
     results = outcomes(data)
     single = [
         temperatures(results),
-        over_pressure(data.lines, results),
+        over_pressure(data.lines, results, data.alternatives),
         convergence(data, results),
         overlap(data),
         structures(data),

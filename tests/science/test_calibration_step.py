@@ -11,6 +11,7 @@ import pytest
 
 from phasecal.calibration import states
 from phasecal.calibration.uncertain import Uncertain, covariance
+from phasecal.difftre.steps import GaussNewton
 from phasecal.errors import ConvergenceError, DataError, InputError, NumericError, OverlapError, PhaseError
 from phasecal.potentials.base import load_model
 from phasecal.task import run_task
@@ -196,6 +197,18 @@ def test_several_pressures_are_met_together(toy, tmp_path, anchors):
     for target in calibration.targets:
         wanted, got = target["temperature_k"], calibration.exact(target["pressure_gpa"]).melting_k()
         assert abs(got - wanted) < 6.0
+
+
+@pytest.mark.parametrize("pressures, held", [((0.0,), True), ((0.0, 0.05), False)], ids=["one", "two"])
+def test_the_change_of_volume_is_held_unless_targets_say_what_it_is(toy, tmp_path, monkeypatch, pressures, held):
+    """Held at the original model's, it would hold the slope of the boundary there (Clausius and Clapeyron)."""
+    seen = []
+    step = GaussNewton.step
+    monkeypatch.setattr(GaussNewton, "step", lambda self, problem: seen.append(problem) or step(self, problem))
+    Calibration(toy, tmp_path, START, pressures=pressures).run_round()
+    (problem,) = seen
+    assert [target.volume is not None for target in problem.targets] == [held] * len(pressures)
+    assert all(target.enthalpy is not None for target in problem.targets)
 
 
 def test_the_newest_anchor_is_used_and_needs_no_chain(calibration):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from phasecal.calibration.targets import anchored_targets
+from phasecal.calibration.targets import alternatives_of, anchored_targets
 from phasecal.campaign.context import TASKS
 from phasecal.campaign.document import CampaignErrors
 from phasecal.campaign.load import load_campaign
@@ -187,6 +187,36 @@ def test_anchors_are_at_targets_of_a_calibration_and_at_pressures_of_a_diagram(v
     wider = text.replace("anchors: [5 GPa]", "anchors: [10 GPa]\n    pressures: [0 GPa, 10 GPa]")
     assert validate(write(wider), "--task", "phase-diagram")[0] == 0
     assert "10 GPa is not among the pressures" in validate(write(wider))[1][0]
+
+
+def test_other_experiments_become_points_of_their_boundary(validate, write, tmp_path):
+    table = tmp_path / "others.csv"
+    table.write_text('# copper\npressure_gpa,temperature_k,source\n\n1.5,1410,"Doe, 1999"\n')
+    path = write(GOOD.replace("guess: 1200 K", "guess: 1200 K\n    alternatives: others.csv"))
+    (point,) = alternatives_of(load_campaign(path).to_dict())
+    assert point == {
+        "phases": ["fcc", "liquid"], "pressure_gpa": 1.5, "temperature_k": 1410.0, "source": "Doe, 1999",
+    }  # fmt: skip
+    assert alternatives_of(load_campaign(write(GOOD)).to_dict()) == []
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [
+        ("1.5,1410", "line 2: '1.5,1410'; expected a pressure in GPa, a temperature in K and a source"),
+        ("1.5,hot,Doe", "line 2: '1.5,hot,Doe'; expected"),
+        ("1.5,nan,Doe", "line 2: temperature_k: "),
+        ("1.5,-3,Doe", "line 2: temperature_k: "),
+        ("1e9,1410,Doe", "line 2: pressure_gpa: "),
+        ("1.5,1410,", "line 2: source: "),
+        ("1.5,1410,\x1b[31m", "line 2: source: "),
+    ],
+)
+def test_a_row_that_is_no_point_is_named(validate, write, tmp_path, row, message):
+    (tmp_path / "others.csv").write_text(f"pressure_gpa,temperature_k,source\n{row}\n")
+    code, output = validate(write(GOOD.replace("guess: 1200 K", "guess: 1200 K\n    alternatives: others.csv")))
+    assert code == 2
+    assert f"boundaries[0].alternatives: others.csv, {message}" in output[0]
 
 
 def test_relative_sources_are_relative_to_the_campaign_file(write, tmp_path, monkeypatch):

@@ -34,11 +34,17 @@ def test_a_boundary_at_two_pressures_is_drawn_before_after_and_from_experiment(r
         anchor |= {"phases": ["fcc", "liquid"], "pressure_gpa": pressure}
     curve = {"pressure_gpa": [0.0, 1.0, 2.0], "temperature_k": [1130.0, 1172.0, 1210.0], "sigma_k": [5.0, 3.0, 5.0]}
     data["lines"] = [{"label": "initial", "phases": ["fcc", "liquid"], **curve, "stable": [True] * 3}]
+    other = {"phases": ["fcc", "liquid"], "pressure_gpa": 1.5, "temperature_k": 1410.0, "source": "Doe 1999"}
+    data["alternatives"] = [other, {**other, "pressure_gpa": 2.0}]
     checked = read_data(data)
-    drawing = over_pressure(checked.lines, outcomes(checked))
+    drawing = over_pressure(checked.lines, outcomes(checked), checked.alternatives)
     assert drawing is not None
+    assert drawing.caption.endswith(" Grey points: Doe 1999.")
     series = drawn_series(drawing.figure)
-    assert list(series) == ["before", "verified", "experiment"]
+    assert list(series) == ["before", "verified", "experiment", "other experiments"]
+    assert [point[2:] for curve in series["other experiments"]["curves"] for point in curve["points"]] == [
+        ["1.5", "1410"], ["2", "1410"],
+    ]  # fmt: skip
     points = [point[2:] for curve in series["before"]["curves"] for point in curve["points"]]
     assert ["0", "1130.2 ± 5.2"] in points and ["1", "1172"] in points
 

@@ -14,7 +14,7 @@ from aiida_phasecal.report_properties import properties, structures
 from aiida_phasecal.report_runs import cost_parts, describe_anchor, rejections
 from aiida_phasecal.tree import process_tree
 from phasecal.bounded import one_line
-from phasecal.calibration.targets import targets_of
+from phasecal.calibration.targets import alternatives_of, targets_of
 from phasecal.campaign.consistency import contradictions
 from phasecal.errors import InputError
 from phasecal.freeenergy.line import Datum, fit_line
@@ -55,6 +55,7 @@ def report_data(node: orm.WorkChainNode) -> dict:
         "properties": properties(node, pairs, rounds, final.model_hash) if calibration else [],
         "structures": structures(pairs),
         "lines": lines(node, transitions),
+        "alternatives": alternatives_of(node.inputs.campaign.get_dict()),
         "lineage": lineage(node),
         "rejected": rejections(tree),
         "cost": summary["cost"],
@@ -83,7 +84,14 @@ def diagram_data(node: orm.WorkChainNode) -> dict:
         {key: entry[key] for key in ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "pk")}
         for entry in diagram.points
     ]
-    return {"title": one_line(node.label), "pk": node.pk, "lines": diagram.lines, "points": points, "targets": targets}
+    return {
+        "title": one_line(node.label),
+        "pk": node.pk,
+        "lines": diagram.lines,
+        "points": points,
+        "targets": targets,
+        "alternatives": alternatives_of(node.inputs.campaign.get_dict()),
+    }
 
 
 def transitions_of(node: orm.WorkChainNode) -> list[tuple[str, orm.WorkChainNode]]:
