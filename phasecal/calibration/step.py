@@ -35,6 +35,9 @@ MODEL_FILE = "next_model.safetensors"
 PRIOR_RELATIVE = 0.1
 """How far from experiment, relative to T, the boundary of an uncalibrated model may be expected (one σ)."""
 
+FORCE_COMPONENTS = 6000
+"""Components of forces that the prior looks at, of all frames together; it is a scale of changes, not a measurement."""
+
 FloatArray = NDArray[np.float64]
 
 
@@ -166,7 +169,9 @@ def _target(
 
 def _force_metric(model: Model, few: Sequence[Frames]) -> FloatArray:
     """Return the mean square change of a force component, mean over phases, shape (n_parameters, n_parameters)."""
-    return np.asarray(np.mean([force_jacobian_metric(model, frames) for frames in few], axis=0))
+    n_components = max(1, FORCE_COMPONENTS // sum(frames.n_frames for frames in few))
+    metrics = (force_jacobian_metric(model, frames, n_components=n_components) for frames in few)
+    return np.asarray(sum(metrics) / len(few))
 
 
 def _few(joined: Mapping[State, JoinedStates]) -> list[Frames]:

@@ -28,17 +28,20 @@ FloatArray = NDArray[np.float64]
 class PhaseRows:
     """Derivatives of one phase, per atom and per unit of each parameter, each of shape (n_parameters,).
 
+    Covariances are kept as their factors, a row for each frame: networks have thousands of parameters, campaigns dozens
+    of states.
+
     Attributes:
         free_energy: ∂G/∂θ, eV.
-        free_energy_covariance: Its statistical covariance, shape (n_parameters, n_parameters), eV².
-        fluctuation: β² cov(g) of the cell, shape (n_parameters, n_parameters): δθᵀ fluctuation δθ is the
-            variance of βΔU, the square of the distance that a step moves the phase.
+        free_energy_noise: B with BᵀB its statistical covariance, eV, shape (n_frames, n_parameters).
+        fluctuation: A with AᵀA = β² cov(g) of the cell, shape (n_frames, n_parameters): ‖A δθ‖² is the variance of
+            βΔU, the square of the distance that a step moves the phase.
         enthalpy: ∂H/∂θ, eV.
         volume: ∂V/∂θ, Å³.
     """
 
     free_energy: FloatArray
-    free_energy_covariance: FloatArray
+    free_energy_noise: FloatArray
     fluctuation: FloatArray
     enthalpy: FloatArray
     volume: FloatArray
@@ -79,11 +82,11 @@ def phase_rows(
     beta = 1 / (KB * temperature_k)
     covariance_h = bias * ((w * (enthalpies - w @ enthalpies)) @ centred)
     covariance_v = bias * ((w * (volumes - w @ volumes)) @ centred)
-    noise = bias * (centred.T * w**2) @ centred
+    centred *= np.sqrt(bias)
     return PhaseRows(
         free_energy=mean / n_atoms,
-        free_energy_covariance=noise / n_atoms**2,
-        fluctuation=beta**2 * bias * (centred.T * w) @ centred,
+        free_energy_noise=w[:, None] * centred / n_atoms,
+        fluctuation=beta * np.sqrt(w)[:, None] * centred,
         enthalpy=(mean - beta * covariance_h) / n_atoms,
         volume=-beta * covariance_v / n_atoms,
     )
@@ -93,8 +96,8 @@ def difference(low: PhaseRows, high: PhaseRows) -> PhaseRows:
     """Return the derivatives of the high-temperature phase minus those of the low-temperature phase."""
     return PhaseRows(
         free_energy=high.free_energy - low.free_energy,
-        free_energy_covariance=high.free_energy_covariance + low.free_energy_covariance,
-        fluctuation=high.fluctuation + low.fluctuation,
+        free_energy_noise=np.concatenate([high.free_energy_noise, low.free_energy_noise]),
+        fluctuation=np.concatenate([high.fluctuation, low.fluctuation]),
         enthalpy=high.enthalpy - low.enthalpy,
         volume=high.volume - low.volume,
     )

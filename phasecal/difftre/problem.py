@@ -216,8 +216,8 @@ class Problem:
         """
         if self.prior == "identity":
             return np.eye(len(self.theta))
-        fluctuation = np.sum([m.rows.fluctuation for m in self.current], axis=0)
-        parts = [part for part in (self.force_metric, fluctuation) if np.trace(part) > 0]
+        fluctuations = np.concatenate([m.rows.fluctuation for m in self.current])
+        parts = [part for part in (self.force_metric, fluctuations.T @ fluctuations) if np.trace(part) > 0]
         return np.asarray(np.sum([part / np.trace(part) for part in parts], axis=0))
 
     @cached_property
@@ -257,7 +257,7 @@ def outcome(problem: Problem, moved: tuple[Moved, ...], fraction: float, n_itera
     """Describe the step from the current parameters to those of ``moved``."""
     shifts = [m.forecast_ev for m in moved]
     change = moved[0].theta - problem.theta
-    variances = [change @ m.rows.free_energy_covariance @ change for m in problem.current]
+    variances = [np.square(m.rows.free_energy_noise @ change).sum() for m in problem.current]
     return Step(
         theta=moved[0].theta,
         fraction=fraction,

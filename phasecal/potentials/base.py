@@ -17,7 +17,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -286,15 +286,28 @@ def virials(model: Model, frames: Frames, theta: ArrayLike | None = None) -> FLO
     return _over_frames(_virial, model, frames, theta)
 
 
-def force_jacobian_metric(model: Model, frames: Frames, theta: ArrayLike | None = None) -> FLOAT:
+def force_jacobian_metric(
+    model: Model, frames: Frames, theta: ArrayLike | None = None, *, n_components: int | None = None
+) -> FLOAT:
     """Return the metric M of parameter changes whose cost is the mean square change of a force component.
 
     δθᵀ M δθ is the mean over frames, atoms and directions of the squared change of the force, (eV/Å)².
 
+    Args:
+        model: The model.
+        frames: Where the forces are taken.
+        theta: Its parameters, if not the model's own.
+        n_components: Components of the force of each frame that the mean is over, chosen at random; all if not given,
+            or where there are fewer parameters than components, when all cost the same.
+
     Returns:
-        mean over frames of (∂F/∂θ)ᵀ(∂F/∂θ)/(3 n_atoms), shape (n_parameters, n_parameters).
+        mean over frames of (∂F/∂θ)ᵀ(∂F/∂θ)/n_components, shape (n_parameters, n_parameters).
     """
-    return np.asarray(_over_frames(_force_metric, model, frames, theta).mean(axis=0))
+    every = 3 * frames.n_atoms
+    n_chosen = every if n_components is None or model.theta.size <= every else n_components
+    chosen = np.random.default_rng(0).permutation(every)[:n_chosen]
+    rows = np.concatenate(_over_frames(partial(_force_rows, chosen), model, frames, theta))
+    return np.asarray(rows.T @ rows / len(rows))
 
 
 def energy_change(before: Model, after: Model, frames: Frames) -> FLOAT:
@@ -355,22 +368,22 @@ def _virial(function: EnergyFunction, theta: Array, positions: Array, cell: Arra
 
 
 @jax.jit
-def _force_metric(function: EnergyFunction, theta: Array, positions: Array, *rest: Array) -> Array:
-    """Return (∂F/∂θ)ᵀ(∂F/∂θ)/(3 n_atoms) of one frame, shape (n_par, n_par).
+def _force_rows(chosen: Array, function: EnergyFunction, theta: Array, positions: Array, *rest: Array) -> Array:
+    """Return ∂F/∂θ of the chosen force components of one frame, shape (n_chosen, n_parameters).
 
     Forward mode over θ, or reverse mode over the force components if those are fewer.
     """
 
     def force(t: Array) -> Array:
-        gradient: Array = jax.grad(function, argnums=1)(t, positions, *rest).ravel()
+        gradient: Array = jax.grad(function, argnums=1)(t, positions, *rest).ravel()[chosen]
         return gradient
 
-    if theta.shape[0] <= positions.size:
+    if theta.shape[0] <= chosen.shape[0]:
         columns: Array = jax.lax.map(lambda tangent: jax.jvp(force, (theta,), (tangent,))[1], jnp.eye(theta.shape[0]))
-        return columns @ columns.T / positions.size
+        return columns.T
     _, pullback = jax.vjp(force, theta)
-    rows: Array = jax.lax.map(lambda component: pullback(component)[0], jnp.eye(positions.size))
-    return rows.T @ rows / positions.size
+    rows: Array = jax.lax.map(lambda component: pullback(component)[0], jnp.eye(chosen.shape[0]))
+    return rows
 
 
 def _canonical(record: Mapping[str, Any]) -> str:

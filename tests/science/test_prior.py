@@ -97,6 +97,17 @@ def test_the_metric_by_forces_or_by_parameters_is_the_same(case):
         assert direction @ metric @ direction == pytest.approx(np.mean(change**2), rel=1e-5)
 
 
+def test_the_metric_of_some_components_is_near_that_of_all(case):
+    model, (frames, _), _ = case
+    assert model.theta.size > 3 * frames.n_atoms
+    whole = force_jacobian_metric(model, frames)
+    assert force_jacobian_metric(model, frames, n_components=3 * frames.n_atoms) == pytest.approx(whole)
+    assert np.linalg.matrix_rank(force_jacobian_metric(model, frames.take(slice(0, 1)), n_components=12)) == 12
+    some = force_jacobian_metric(model, frames, n_components=12)
+    direction = np.random.default_rng(2).normal(size=model.theta.size)
+    assert direction @ some @ direction == pytest.approx(direction @ whole @ direction, rel=0.3)
+
+
 def test_cold_rows_by_numbers_or_by_parameters_are_the_same(case):
     model, atoms = case[0], bulk("Ti", "hcp", a=2.95, c=4.68)
     state = ColdState(atoms, 0.0, 1.0, 0.0)
