@@ -27,7 +27,7 @@ from phasecal.difftre import comparison
 from phasecal.difftre.problem import PhaseState, Problem, SoftValue, Step, Target
 from phasecal.difftre.steps import Adam, GaussNewton, StepMethod
 from phasecal.freeenergy.carry import clapeyron_slope
-from phasecal.potentials.base import Frames, Model, force_jacobian_metric
+from phasecal.potentials.base import Frames, Model, force_jacobian
 from phasecal.potentials.prepared import Prepared, prepare
 
 MODEL_FILE = "next_model.safetensors"
@@ -113,7 +113,7 @@ def _problem(
         states=tuple(_phase_state(model, state, joined[state]) for state in states),
         targets=tuple(_target(library, task, estimate, states) for estimate in estimates),
         covariance=covariance(delta_g) + np.diag(np.square(experimental)),
-        force_metric=_force_metric(model, few) if task.step.prior == "functional" else np.zeros((0, 0)),
+        force_rows=_force_rows(model, few) if task.step.prior == "functional" else np.zeros((0, len(model.theta))),
         protection=protection,
         prior=task.step.prior,
     )
@@ -167,11 +167,15 @@ def _target(
     )
 
 
-def _force_metric(model: Model, few: Sequence[Frames]) -> FloatArray:
-    """Return the mean square change of a force component, mean over phases, shape (n_parameters, n_parameters)."""
+def _force_rows(model: Model, few: Sequence[Frames]) -> FloatArray:
+    """Return R with ‖R δθ‖² the mean square change of a force component, mean over phases.
+
+    Returns:
+        Shape (n_rows, n_parameters).
+    """
     n_components = max(1, FORCE_COMPONENTS // sum(frames.n_frames for frames in few))
-    metrics = (force_jacobian_metric(model, frames, n_components=n_components) for frames in few)
-    return np.asarray(sum(metrics) / len(few))
+    rows = [force_jacobian(model, frames, n_components=n_components) for frames in few]
+    return np.concatenate([part / math.sqrt(len(part) * len(few)) for part in rows])
 
 
 def _few(joined: Mapping[State, JoinedStates]) -> list[Frames]:

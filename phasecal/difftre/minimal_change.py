@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg import cholesky, solve_triangular
 
 from phasecal.errors import InputError
 
@@ -110,7 +110,7 @@ class MinimalChange:
 
     def _change(self, whitened: FloatArray) -> FloatArray:
         """Return the change of θ for a whitened one, shape (n_parameters,)."""
-        return np.asarray(solve_triangular(self.root, whitened, lower=True, trans="T"))
+        return np.asarray(solve_triangular(self.root, whitened, lower=True, trans="T", check_finite=False))
 
 
 def metric_root(metric: FloatArray) -> FloatArray:
@@ -119,11 +119,11 @@ def metric_root(metric: FloatArray) -> FloatArray:
     Args:
         metric: Symmetric positive semi-definite M, not zero, shape (n_parameters, n_parameters).
     """
-    n_parameters = len(metric)
-    ridge = RIDGE * np.trace(metric) / n_parameters
-    return np.asarray(np.linalg.cholesky(metric + ridge * np.eye(n_parameters)))
+    metric = metric.copy()  # the only copy: it has the square of thousands of numbers
+    metric.flat[:: len(metric) + 1] += RIDGE * np.trace(metric) / len(metric)
+    return np.asarray(cholesky(metric, lower=True, overwrite_a=True, check_finite=False))
 
 
 def _whitened(root: FloatArray, rows: FloatArray) -> FloatArray:
     """Return rows for whitened changes, shape (n_rows, n_parameters)."""
-    return np.asarray(solve_triangular(root, rows.T, lower=True).T)
+    return np.asarray(solve_triangular(root, rows.T, lower=True, check_finite=False).T)

@@ -184,8 +184,7 @@ class Problem:
         targets: Boundaries that must be moved.
         covariance: Covariance of the targets' ΔG (statistical and experimental), eV², shape (n_targets,
             n_targets).
-        force_metric: Mean square change of a force component per change of the parameters, (eV/Å)², shape
-            (n_parameters, n_parameters).
+        force_rows: R with ‖R δθ‖² the mean square change of a force component, eV/Å, shape (n_rows, n_parameters).
         protection: Values that must not change, if any.
         prior: Which changes of the parameters are cheap: ``functional``, those that change forces and the
             distributions of the phases little; or ``identity``, those that are small as numbers.
@@ -195,7 +194,7 @@ class Problem:
     states: tuple[PhaseState, ...]
     targets: tuple[Target, ...]
     covariance: FloatArray
-    force_metric: FloatArray
+    force_rows: FloatArray
     protection: Protection | None = None
     prior: Prior = "functional"
 
@@ -216,9 +215,9 @@ class Problem:
         """
         if self.prior == "identity":
             return np.eye(len(self.theta))
-        fluctuations = np.concatenate([m.rows.fluctuation for m in self.current])
-        parts = [part for part in (self.force_metric, fluctuations.T @ fluctuations) if np.trace(part) > 0]
-        return np.asarray(np.sum([part / np.trace(part) for part in parts], axis=0))
+        parts = [self.force_rows, np.concatenate([m.rows.fluctuation for m in self.current])]
+        rows = np.concatenate([part / length for part in parts if (length := np.linalg.norm(part)) > 0])
+        return np.asarray(rows.T @ rows)
 
     @cached_property
     def root(self) -> FloatArray:

@@ -41,7 +41,7 @@ __all__ = [
     "Model",
     "energies",
     "energy_change",
-    "force_jacobian_metric",
+    "force_jacobian",
     "forces",
     "frames_from_atoms",
     "frames_from_sample",
@@ -286,28 +286,25 @@ def virials(model: Model, frames: Frames, theta: ArrayLike | None = None) -> FLO
     return _over_frames(_virial, model, frames, theta)
 
 
-def force_jacobian_metric(
+def force_jacobian(
     model: Model, frames: Frames, theta: ArrayLike | None = None, *, n_components: int | None = None
 ) -> FLOAT:
-    """Return the metric M of parameter changes whose cost is the mean square change of a force component.
-
-    δθᵀ M δθ is the mean over frames, atoms and directions of the squared change of the force, (eV/Å)².
+    """Return ∂F/∂θ of the forces in some frames: the mean square of J δθ is that of the change of a force component.
 
     Args:
         model: The model.
         frames: Where the forces are taken.
         theta: Its parameters, if not the model's own.
-        n_components: Components of the force of each frame that the mean is over, chosen at random; all if not given,
-            or where there are fewer parameters than components, when all cost the same.
+        n_components: Components of the forces of each frame, chosen at random; all if not given, or where there are
+            fewer parameters than components, when all cost the same.
 
     Returns:
-        mean over frames of (∂F/∂θ)ᵀ(∂F/∂θ)/n_components, shape (n_parameters, n_parameters).
+        J, eV/Å per unit of θ, shape (n_frames · n_components, n_parameters).
     """
     every = 3 * frames.n_atoms
     n_chosen = every if n_components is None or model.theta.size <= every else n_components
     chosen = np.random.default_rng(0).permutation(every)[:n_chosen]
-    rows = np.concatenate(_over_frames(partial(_force_rows, chosen), model, frames, theta))
-    return np.asarray(rows.T @ rows / len(rows))
+    return np.concatenate(_over_frames(partial(_force_rows, chosen), model, frames, theta))
 
 
 def energy_change(before: Model, after: Model, frames: Frames) -> FLOAT:

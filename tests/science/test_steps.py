@@ -67,7 +67,7 @@ def make_problem(delta_g=-0.004, *, seed=1, sigma=2e-4, protection=None, theta=N
         states=(LOW.state(rng, theta), HIGH.state(rng, theta)),
         targets=(target,),
         covariance=np.array([[sigma**2]]),
-        force_metric=np.diag(np.linspace(0.5, 2.0, N_PARAMETERS)),
+        force_rows=np.diag(np.sqrt(np.linspace(0.5, 2.0, N_PARAMETERS))),
         protection=protection,
     )
 
