@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from aiida import orm
@@ -12,6 +14,7 @@ from aiida_phasecal.workchains.crossing import CrossingWorkChain, find_crossing
 from aiida_phasecal.workchains.pinning import PinningWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.two_melting_points import TwoMeltingPointsWorkChain
+from plumpy import ProcessState
 
 from phasecal.campaign.load import load_campaign
 from phasecal.freeenergy.crossing import Curve
@@ -95,6 +98,41 @@ def test_a_method_is_told_the_numbers_of_the_stage(transition, method, stages, g
     chain.run_anchor()
     state = chain.submitted[0][1]["state"].get_dict()
     assert given.items() <= state.items()
+
+
+def sampled(exit_status):
+    """A finished sample chain."""
+    node = orm.WorkChainNode()
+    node.set_process_state(ProcessState.FINISHED)
+    node.set_exit_status(exit_status)
+    node.set_exit_message("the crystal was lost" if exit_status else "")
+    return node.store()
+
+
+@pytest.mark.parametrize(("role", "second_k"), [("low", 1260.0), ("high", 1392.5625)])
+def test_a_phase_that_is_lost_at_the_transition_is_sampled_where_it_lives(transition, role, second_k):
+    chain = transition()
+    chain.ctx.anchor = SimpleNamespace(is_finished_ok=True, outputs=SimpleNamespace(anchor={"temperature_k": 1326.25}))
+    chain.out = lambda *_: None
+    assert chain.inspect_anchor() is None
+    found = []
+    for _ in range(3):
+        assert chain.should_sample()
+        chain.submitted.clear()
+        chain.run_bulk()
+        found.append({given["task"].get_dict()["temperature_k"] for _, given in chain.submitted})
+        chain.ctx.low, chain.ctx.high = (sampled(510 * (role == lost)) for lost in ("low", "high"))
+        result = chain.inspect_bulk()
+    assert found[0] == {1326.25}
+    assert list(found[1]) == pytest.approx([second_k], rel=1e-3)
+    assert result.status == 402
+    assert "the crystal was lost" in result.message
+    chain.ctx.retreats = 1
+    chain.ctx.low, chain.ctx.high = sampled(510), sampled(510)
+    assert chain.inspect_bulk().status == 402
+    chain.ctx.low = chain.ctx.high = sampled(0)
+    assert chain.inspect_bulk() is None
+    assert not chain.should_sample()
 
 
 def isobar(slope, offset=0.0):

@@ -1,9 +1,9 @@
-"""A boundary at one pressure: T_t with its interval, and ΔH, ΔS, ΔV and the slope from both bulk phases at T_t."""
+"""A boundary at one pressure: T_t with its interval, and ΔH, ΔS, ΔV and the slope from both bulk phases near it."""
 
 from __future__ import annotations
 
 from aiida import orm
-from aiida.engine import ToContext, if_
+from aiida.engine import ToContext, if_, while_
 
 from aiida_phasecal.advice import passed_on
 from aiida_phasecal.data.sample import SampleData
@@ -18,8 +18,12 @@ from aiida_phasecal.workchains.two_melting_points import TwoMeltingPointsWorkCha
 from phasecal.campaign.tasks import bulk_task, coexistence_parameters, derive_seed, is_liquid
 from phasecal.units import few_bits
 
+PHASE_LOST = SampleWorkChain.exit_codes.ERROR_PHASE_LOST.status
 LOCATE = "locate"
 """Protocol block of the rough search that comes before a measurement whose guess may be far off."""
+RETREAT = 0.05
+"""How far, relative, a sample goes from T_t into the phase that was lost there; some crystals hardly live at T_t."""
+MAX_RETREATS = 2
 PINNING_STAGES = {"verification": "pinning_verification"}
 """Protocol block of pinning for the stages that have one of their own."""
 
@@ -28,7 +32,8 @@ class TransitionWorkChain(StepWorkChain):
     """Anchor a boundary of one model by the method of choice, and measure both phases there.
 
     A melting point that is to be found is located by coexistence first, whatever the method: nothing else survives a
-    guess that is off by a tenth.
+    guess that is off by a tenth. Both phases are sampled at T_t or, where one
+    of them is lost there, a little into its own side.
     """
 
     @classmethod
@@ -48,16 +53,16 @@ class TransitionWorkChain(StepWorkChain):
             if_(cls.should_locate)(cls.run_locate, cls.inspect_locate),
             cls.run_anchor,
             cls.inspect_anchor,
-            cls.run_bulk,
-            cls.inspect_bulk,
+            while_(cls.should_sample)(cls.run_bulk, cls.inspect_bulk),
+            cls.results,
         )
         spec.output(
             "transition", valid_type=orm.Dict, help="T ± σ (K), ΔH, ΔS, ΔV per atom, dT/dP (K/GPa), with intervals."
         )
         spec.output("anchor", valid_type=orm.Dict, help="The anchor as its method returned it.")
-        spec.output_namespace("samples", valid_type=SampleData, help="`low` and `high`: both phases at T_t.")
+        spec.output_namespace("samples", valid_type=SampleData, help="`low` and `high`: both phases at or near T_t.")
         spec.output_namespace(
-            "properties", valid_type=orm.Dict, help="`low` and `high`: averages of both phases at T_t."
+            "properties", valid_type=orm.Dict, help="`low` and `high`: averages of both phases at or near T_t."
         )
         spec.exit_code(401, "ERROR_ANCHOR_FAILED", message=passed_on("The anchor failed: {message}"))
         spec.exit_code(402, "ERROR_SAMPLE_FAILED", message=passed_on("Sampling at the transition failed: {message}"))
@@ -119,17 +124,23 @@ class TransitionWorkChain(StepWorkChain):
         if not self.ctx.anchor.is_finished_ok:
             return self.exit_codes.ERROR_ANCHOR_FAILED.format(message=failure(self.ctx.anchor))
         self.out("anchor", self.ctx.anchor.outputs.anchor)
+        self.ctx.sample_k = few_bits(self.ctx.anchor.outputs.anchor["temperature_k"])
+        self.ctx.retreats, self.ctx.sampled = 0, False
         return None
 
+    def should_sample(self) -> bool:
+        """Say whether a sample of both phases is still wanting."""
+        return not self.ctx.sampled
+
     def run_bulk(self):
-        """Sample both phases at T_t."""
+        """Sample both phases."""
         campaign, state = self.ctx.campaign, self.ctx.state
         children = {}
         for role, phase in zip(("low", "high"), state["phases"], strict=True):
             task = bulk_task(
                 campaign,
                 phase=phase,
-                temperature_k=few_bits(self.ctx.anchor.outputs.anchor["temperature_k"]),
+                temperature_k=self.ctx.sample_k,
                 pressure_gpa=state["pressure_gpa"],
                 timestep_fs=self.ctx.timestep_fs,
                 seed=derive_seed(campaign["seed"], state["label"], "bulk", phase),
@@ -138,12 +149,22 @@ class TransitionWorkChain(StepWorkChain):
         return ToContext(**children)
 
     def inspect_bulk(self):
+        """Go on with both phases, or to a temperature where the one that was lost is more stable."""
+        lost = [role for role in ("low", "high") if not self.ctx[role].is_finished_ok]
+        if not lost:
+            self.ctx.sampled = True
+            return None
+        run = self.ctx[lost[0]]
+        if run.exit_status != PHASE_LOST or len(lost) > 1 or self.ctx.retreats == MAX_RETREATS:
+            return self.exit_codes.ERROR_SAMPLE_FAILED.format(message=failure(run))
+        self.ctx.retreats += 1
+        self.ctx.sample_k = few_bits(self.ctx.sample_k * (1 - RETREAT if lost == ["low"] else 1 + RETREAT))
+        self.report(f"{failure(run)}; sampling both phases at {self.ctx.sample_k:.0f} K")
+        return None
+
+    def results(self) -> None:
         """Put the transition together."""
-        for role in ("low", "high"):
-            if not self.ctx[role].is_finished_ok:
-                return self.exit_codes.ERROR_SAMPLE_FAILED.format(message=failure(self.ctx[role]))
         low, high = self.ctx.low.outputs, self.ctx.high.outputs
         self.out("samples", {"low": low.sample, "high": high.sample})
         self.out("properties", {"low": low.properties, "high": high.properties})
         self.out("transition", collect_transition(self.ctx.anchor.outputs.anchor, low.properties, high.properties))
-        return None
