@@ -127,16 +127,6 @@ def disagreements(targets: list[dict[str, Any]], measured: list[dict[str, Any]])
     return found
 
 
-def reachable_temperature(target_k: float, anchor_k: float, superheating: float) -> float:
-    """Return the temperature at which a stage of rounds works: the target, or as near as the phases survive.
-
-    Both phases must stay alive in bulk where the model does not have them stable: the crystal above its melting point,
-    the liquid below it. Beyond ``superheating`` (relative distance from the anchor) a stage stops short, the corrected
-    model is anchored there, and the next stage goes on.
-    """
-    return min(max(target_k, anchor_k * (1 - superheating)), anchor_k * (1 + superheating))
-
-
 def step_parameters(
     campaign: dict[str, Any],
     *,

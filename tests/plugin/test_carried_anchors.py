@@ -92,16 +92,16 @@ def test_only_anchors_are_measured_and_the_rest_is_expected_on_the_line(anchored
     assert [(state["phases"], state["pressure_gpa"]) for state in states] == [(FIRST, 0.0), (MELT, 0.0)]
     assert sorted(anchored.outputs["initial"]) == ["target_0", "target_3"]
     assert anchored.ctx.boundaries == pytest.approx([1000.0, 800.0, 600.0, 1100.0])
-    limit = 1 + anchored.ctx.superheating
+    limit = 1 + anchored.ctx.superheating[1]
     assert limit * 800 < 970  # where the line says so, rounds stop short, though the anchor itself is near the target
     assert anchored.ctx.stage == pytest.approx([1000.0, limit * 800, limit * 600, 1000.0])
 
 
-def test_a_state_that_serves_two_boundaries_is_sampled_once(anchored):
+def test_a_state_that_serves_two_boundaries_is_sampled_once(anchored, model_node):
     states = anchored.missing_states()
     assert len(states) == len(set(states))
     # fcc at 1000 K and 0 GPa came with the anchor, and so did bcc there, for both of its boundaries
-    assert [state for state in states if state[2] == 0.0] == [("liquid", 1000.0, 0.0)]
+    assert [state for state in states if state[2] == 0.0] == [("liquid", 1000.0, 0.0, model_node.model_hash)]
     anchored.ctx.samples = []
     assert [state[0] for state in anchored.missing_states() if state[2] == 0.0] == ["fcc", "bcc", "liquid"]
 
@@ -117,14 +117,61 @@ def test_a_step_gets_every_target_and_the_anchors_there_are(anchored):
     ]
 
 
-def test_a_lost_phase_reaches_less_far_from_the_line(anchored):
-    lost = SimpleNamespace(
-        is_finished_ok=False, exit_status=PHASE_LOST, process_label="SampleWorkChain", pk=7, exit_message="lost"
-    )
-    anchored.ctx.states, anchored.ctx.sample_0 = [("fcc", 1000.0, 2.0)], lost
-    before = anchored.ctx.superheating
+LOST = SimpleNamespace(
+    is_finished_ok=False, exit_status=PHASE_LOST, process_label="SampleWorkChain", pk=7, exit_message="lost"
+)
+
+
+def test_a_lost_phase_reaches_less_far_from_its_line(anchored, model_node):
+    before = anchored.ctx.stage
+    anchored.ctx.states, anchored.ctx.sample_0 = [("fcc", before[2], 2.0, model_node.model_hash)], LOST
+    reach = anchored.ctx.superheating[2]
     assert anchored.inspect_samples() is None
-    assert anchored.ctx.stage[2] == pytest.approx((1 + before / 2) * 600)
+    assert not anchored.samples_complete()
+    assert anchored.ctx.stage[2] == pytest.approx((1 + reach / 2) * 600)
+    assert anchored.ctx.stage[:2] + anchored.ctx.stage[3:] == before[:2] + before[3:]
+
+
+def test_a_phase_that_is_lost_at_its_boundary_is_tried_again_with_another_seed(anchored, model_node):
+    def seeds():
+        anchored.submitted.clear()
+        anchored.run_samples()
+        return {given["task"].get_dict()["phase"]: given["task"].get_dict()["seed"] for given in anchored.submitted}
+
+    anchored.ctx.latest = [1000.0, 970.0, 940.0, 1005.0]  # where the estimate of a round has them
+    stage, first = anchored.ctx.stage, seeds()
+    anchored.ctx.states, anchored.ctx.sample_0 = [("liquid", 1000.0, 0.0, model_node.model_hash)], LOST
+    assert anchored.inspect_samples() is None
+    assert anchored.ctx.stage == stage
+    assert seeds()["liquid"] != first["liquid"]
+    for _ in range(5):
+        anchored.ctx.states, anchored.ctx.sample_0 = [("liquid", 1000.0, 0.0, model_node.model_hash)], LOST
+        failed = anchored.inspect_samples()
+    assert failed.status == 402
+
+
+def test_where_a_stage_moves_the_model_of_the_anchor_is_sampled_too(anchored, model_node, copper_model):
+    anchored.ctx.models.append(
+        ModelData.from_model(copper_model.with_theta(copper_model.theta + 0.1), round_index=1).store()
+    )
+    anchored.ctx.stage = [1000.0, 900.0, 700.0, 1000.0]
+    at_900 = [state for state in anchored.missing_states() if state[1] == 900.0]
+    hashes = [node.model_hash for node in anchored.ctx.models]
+    assert at_900 == [(phase, 900.0, 1.0, name) for name in hashes for phase in FIRST]
+
+
+@pytest.mark.parametrize(("off_k", "goes_on"), [(0.03, True), (0.05, False)])
+def test_a_stage_on_the_way_ends_when_the_model_comes_near(anchored, off_k, goes_on):
+    stage = anchored.ctx.stage
+    estimates = [
+        {**target, "temperature_k": t * (1 + off_k), "sigma_k": 4.0}
+        for target, t in zip(anchored.ctx.targets, stage, strict=True)
+    ]
+    outputs = SimpleNamespace(result={"targets": estimates, "converged": False}, model=anchored.ctx.models[-1])
+    anchored.ctx.step_job = SimpleNamespace(is_finished_ok=True, outputs=outputs)
+    assert anchored.inspect_update() is None
+    assert (len(anchored.ctx.models) == 1) is goes_on  # the next stage starts with the same model
+    assert (anchored.ctx.stage[2] > stage[2]) is goes_on
 
 
 def test_measured_anchors_replace_estimates_of_the_same_model(anchored, measured, copper_model):

@@ -23,7 +23,8 @@ from aiida_phasecal.workchains.common import (
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
-from phasecal.calibration.targets import anchored_targets, reachable_temperature, step_parameters, targets_of
+from phasecal.calibration.stages import comes_near, reachable_temperature, shorter_reaches
+from phasecal.calibration.targets import anchored_targets, step_parameters, targets_of
 from phasecal.campaign.tasks import bulk_task, derive_seed, state_label
 from phasecal.freeenergy.line import predict_from
 
@@ -31,6 +32,8 @@ ROOM_TEMPERATURE_K = 300.0
 NO_OVERLAP = TaskCalculation.exit_codes.ERROR_OVERLAP.status
 MAX_HALVINGS = 3
 """How often in a row a step is halved because the model at its end overlaps too little."""
+MAX_TRIES = 5
+"""How often in a row the samples of a round are tried again because a phase was lost."""
 PHASE_LOST = SampleWorkChain.exit_codes.ERROR_PHASE_LOST.status
 
 
@@ -128,7 +131,8 @@ class CalibrateWorkChain(CampaignWorkChain):
         self.ctx.anchored_again = 0
         self.ctx.converged = False
         self.ctx.halvings = 0
-        self.ctx.superheating = self.ctx.settings["max_superheating"]
+        self.ctx.tries = 0
+        self.ctx.superheating = [self.ctx.settings["max_superheating"]] * len(self.ctx.targets)
         self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
 
     def run_anchors(self):
@@ -169,6 +173,7 @@ class CalibrateWorkChain(CampaignWorkChain):
         self.ctx.anchors = [anchor for anchor in self.ctx.anchors if anchor["model_hash"] != model_hash]
         self.ctx.anchors += [anchor_of(transition.get_dict()) for transition in transitions.values()]
         self.ctx.boundaries = self.expected({i: transition.get_dict() for i, transition in transitions.items()})
+        self.ctx.latest = self.ctx.boundaries
         self.ctx.stage = self.reachable(self.ctx.boundaries)
         return None
 
@@ -187,8 +192,8 @@ class CalibrateWorkChain(CampaignWorkChain):
     def reachable(self, boundaries_k: list[float]) -> list[float]:
         """Temperature at which each target can be worked on, given where the model has its boundaries."""
         return [
-            reachable_temperature(target["temperature_k"], boundary_k, self.ctx.superheating)
-            for target, boundary_k in zip(self.ctx.targets, boundaries_k, strict=True)
+            reachable_temperature(target["temperature_k"], boundary_k, reach)
+            for target, boundary_k, reach in zip(self.ctx.targets, boundaries_k, self.ctx.superheating, strict=True)
         ]
 
     # -- rounds ------------------------------------------------------------------------------------------------------
@@ -197,54 +202,55 @@ class CalibrateWorkChain(CampaignWorkChain):
         """Say whether another round is needed and allowed."""
         return not self.ctx.converged and self.ctx.round < self.ctx.settings["max_rounds"]
 
-    def missing_states(self) -> list[tuple[str, float, float]]:
-        """States (phase, T, P) of the current model that the next step needs and that are not sampled yet."""
-        model_hash = self.ctx.models[-1].model_hash
+    def missing_states(self) -> list[tuple[str, float, float, str]]:
+        """States (phase, T, P, model) of the current and the anchor's model that are still to be sampled."""
         have = {
-            (node.facts["phase"], round(node.facts["temperature_k"], 3), node.facts["pressure_gpa"])
-            for node in self.ctx.samples
-            if node.facts["model_hash"] == model_hash
+            (facts["phase"], round(facts["temperature_k"], 3), facts["pressure_gpa"], facts["model_hash"])
+            for facts in (node.facts for node in self.ctx.samples)
         }
         wanted = [
-            (phase, stage, target["pressure_gpa"])
+            (phase, stage, target["pressure_gpa"], model_hash)
             for target, stage in zip(self.ctx.targets, self.ctx.stage, strict=True)
+            for model_hash in (self.anchored_model(target["phases"]), self.ctx.models[-1].model_hash)
             for phase in target["phases"]
         ]
-        return [state for state in dict.fromkeys(wanted) if (state[0], round(state[1], 3), state[2]) not in have]
+        return [state for state in dict.fromkeys(wanted) if (state[0], round(state[1], 3), *state[2:]) not in have]
+
+    def anchored_model(self, phases: list[str]) -> str:
+        """Hash of the newest model for which the boundary of two phases is known."""
+        return next(anchor["model_hash"] for anchor in reversed(self.ctx.anchors) if anchor["phases"] == phases)
 
     def run_samples(self):
         """Sample every phase at every state of the round."""
         self.ctx.states = self.missing_states()
+        models = {node.model_hash: node for node in self.ctx.models}
         children = {}
-        for i, (phase, temperature_k, pressure_gpa) in enumerate(self.ctx.states):
-            task = bulk_task(
-                self.ctx.campaign,
-                phase=phase,
-                temperature_k=temperature_k,
-                pressure_gpa=pressure_gpa,
-                timestep_fs=self.ctx.timestep_fs,
-                seed=derive_seed(
-                    self.ctx.campaign["seed"], "round", self.ctx.round, phase, temperature_k, pressure_gpa
-                ),
-            )
-            children[f"sample_{i}"] = self.submit(SampleWorkChain, **sample_inputs(self, task, self.ctx.models[-1]))
+        for i, (phase, temperature_k, pressure_gpa, model_hash) in enumerate(self.ctx.states):
+            state = {"phase": phase, "temperature_k": temperature_k, "pressure_gpa": pressure_gpa}
+            older = [] if model_hash == self.ctx.models[-1].model_hash else [model_hash]
+            again = [self.ctx.tries] if self.ctx.tries else []  # what was lost is not run a second time
+            seed = derive_seed(self.ctx.campaign["seed"], "round", self.ctx.round, *state.values(), *older, *again)
+            task = bulk_task(self.ctx.campaign, **state, timestep_fs=self.ctx.timestep_fs, seed=seed)
+            children[f"sample_{i}"] = self.submit(SampleWorkChain, **sample_inputs(self, task, models[model_hash]))
         return ToContext(**children)
 
     def inspect_samples(self):
-        """Keep the samples; when a phase was lost by superheating, reach less far and try again."""
+        """Keep the samples; when a phase was lost, try again."""
         runs = [self.ctx[f"sample_{i}"] for i in range(len(self.ctx.states))]
-        self.ctx.complete = all(run.is_finished_ok for run in runs)
+        failed = [(state, run) for state, run in zip(self.ctx.states, runs, strict=True) if not run.is_finished_ok]
+        self.ctx.complete = not failed
         self.ctx.samples += [run.outputs.sample for run in runs if run.is_finished_ok]
-        for run in runs:
-            if not run.is_finished_ok and run.exit_status != PHASE_LOST:
+        self.ctx.tries = self.ctx.tries + 1 if failed else 0
+        for _, run in failed:
+            if run.exit_status != PHASE_LOST or self.ctx.tries > MAX_TRIES:
                 return self.exit_codes.ERROR_SAMPLE_FAILED.format(message=failure(run))
-        if not self.ctx.complete:
-            lost = next(run for run in runs if not run.is_finished_ok)
-            self.ctx.superheating /= 2
-            if self.ctx.superheating < self.ctx.settings["min_superheating"]:
-                return self.exit_codes.ERROR_SAMPLE_FAILED.format(message=failure(lost))
-            self.report(f"{failure(lost)}; reaching only {100 * self.ctx.superheating:.0f} % beyond the anchor")
+        if failed:
+            where, least = (self.ctx.targets, self.ctx.stage, self.ctx.latest), self.ctx.settings["min_superheating"]
+            lost = {state[:3] for state, _ in failed}
+            self.ctx.superheating = shorter_reaches(*where, self.ctx.superheating, lost=lost, least=least)
             self.ctx.stage = self.reachable(self.ctx.boundaries)
+            stage = ", ".join(f"{t:.0f} K" for t in self.ctx.stage)
+            self.report(f"{failure(failed[0][1])}; trying again at {stage}")
         return None
 
     def samples_complete(self) -> bool:
@@ -283,6 +289,7 @@ class CalibrateWorkChain(CampaignWorkChain):
         estimates = ", ".join(f"{t['temperature_k']:.1f} ± {t['sigma_k']:.1f} K" for t in result["targets"])
         self.report(f"round {self.ctx.round}: {estimates}{', converged' if result['converged'] else ''}")
         self.ctx.result = result
+        self.ctx.latest = [target["temperature_k"] for target in result["targets"]]
         self.ctx.converged = result["converged"]
         if self.reach_further(result):
             return None
@@ -314,9 +321,10 @@ class CalibrateWorkChain(CampaignWorkChain):
         Where the model has its boundaries now, by the estimate of this round, serves as its anchor from here on: good
         enough on the way, because a measured anchor near the target replaces it in the end.
         """
-        boundaries = [target["temperature_k"] for target in result["targets"]]
+        boundaries = self.ctx.latest
         stage = self.reachable(boundaries)
-        if self.at_target() or not (result["converged"] or self.is_at_target(stage)):
+        near = comes_near(boundaries, self.ctx.stage, self.ctx.superheating)
+        if self.at_target() or not (result["converged"] or near or self.is_at_target(stage)):
             return False
         model_hash = self.ctx.models[-1].model_hash
         self.ctx.anchors += [anchor_of({**target, "model_hash": model_hash}) for target in result["targets"]]
