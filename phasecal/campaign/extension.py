@@ -25,7 +25,7 @@ def counter(task: str, method: str) -> tuple[str, str]:
     if task not in STAGE:
         raise InputError(f"a {task} cannot be extended; expected one of {', '.join(STAGE)}")
     if method == "free-energy":
-        return "free_energy", "repeats"
+        return "free_energy", "repeats" if task == "transition" else "repeats_at_target"
     stage = STAGE[task]
     return (PINNING[stage] if method == "pinning" else stage), "replicas"
 
@@ -56,11 +56,17 @@ def extended(campaign: Mapping[str, Any], task: str, points: Sequence[Mapping[st
         raise InputError(f"the largest interval is {largest:.2g} times the wanted one already; ask for a smaller one")
     for point in points:
         block, key = counter(task, point["method"])
-        needed = math.ceil(campaign["protocol"][block][key] * (point["sigma_k"] / sigma_k) ** 2)
+        now = _number(campaign["protocol"][block], key)
+        needed = math.ceil(now * (point["sigma_k"] / sigma_k) ** 2)
         if needed > MAX_RUNS:
             raise InputError(
                 f"such an interval would take {needed} runs of protocol.{block}, at most {MAX_RUNS} are allowed; "
                 "launch with a larger protocol"
             )
-        result["protocol"][block][key] = max(result["protocol"][block][key], needed)
+        result["protocol"][block][key] = max(_number(result["protocol"][block], key), needed)
     return result
+
+
+def _number(block: Mapping[str, Any], key: str) -> int:
+    """Number of runs in a block of the protocol."""
+    return int(block.get(key) or block["repeats"])

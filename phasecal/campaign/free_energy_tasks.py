@@ -1,7 +1,8 @@
 """The molecular-dynamics tasks behind the free energy of one phase at one state.
 
 A state has ``phase``, ``temperature_k``, ``pressure_gpa`` and ``label`` (the purpose, on which seeds depend), and
-``end_temperature_k`` when the Gibbs energy is wanted along the isobar from ``temperature_k`` to there.
+``end_temperature_k`` when the Gibbs energy is wanted along the isobar from ``temperature_k`` to there. Its
+``stage``, if it has one, decides on the number of runs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import Any
 from phasecal.campaign.tasks import Task, bulk_task, crystal_of, derive_seed, is_liquid
 from phasecal.freeenergy.uhlenbeck_ford import fluid_length, table
 from phasecal.structures.crystals import CUBIC, crystal, supercell
+
+AT_TARGET = ("reanchor", "verification")
+"""Stages whose result is compared with experiment."""
 
 
 def cell_task(campaign: Task, state: Task, timestep_fs: float) -> Task:
@@ -27,6 +31,17 @@ def cell_task(campaign: Task, state: Task, timestep_fs: float) -> Task:
     )
     changes = {name: block[name] for name in ("n_atoms", "sample_every", "thermo_every")}
     return task | changes | {"production_steps": block["cell_steps"]}
+
+
+def n_repeats(block: dict[str, Any], stage: str | None) -> int:
+    """Return how many runs a free energy is the mean of: near a target its error is that of a result.
+
+    Args:
+        block: ``free_energy`` of a protocol.
+        stage: What the boundary is measured for, such as ``verification``.
+    """
+    at_target: int | None = block.get("repeats_at_target") if stage in AT_TARGET else None
+    return int(at_target or block["repeats"])
 
 
 def switching_tasks(campaign: Task, state: Task, cell: dict[str, Any], timestep_fs: float) -> list[Task]:
@@ -51,7 +66,10 @@ def switching_tasks(campaign: Task, state: Task, cell: dict[str, Any], timestep_
         }
     else:
         own = {"kind": "frenkel-ladd", "springs_ev_a2": cell["springs_ev_a2"]}
-    return [common | own | {"seed": _seed(campaign, state, "switch", i)} for i in range(block["repeats"])]
+    return [
+        common | own | {"seed": _seed(campaign, state, "switch", i)}
+        for i in range(n_repeats(block, state.get("stage")))
+    ]
 
 
 def sweep_tasks(campaign: Task, state: Task, timestep_fs: float) -> list[Task]:
@@ -69,7 +87,9 @@ def sweep_tasks(campaign: Task, state: Task, timestep_fs: float) -> list[Task]:
         "melt_steps": campaign["protocol"]["bulk"]["melt_steps"] if liquid else 0,
         "barostat": "iso" if liquid or common["structure"]["prototype"] in CUBIC else "aniso",
     }
-    return [common | own | {"seed": _seed(campaign, state, "sweep", i)} for i in range(block["repeats"])]
+    return [
+        common | own | {"seed": _seed(campaign, state, "sweep", i)} for i in range(n_repeats(block, state.get("stage")))
+    ]
 
 
 def _common(campaign: Task, state: Task, timestep_fs: float, switch_steps: int) -> Task:

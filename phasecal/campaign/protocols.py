@@ -74,6 +74,9 @@ class FreeEnergy(Section):
     switch_steps: Steps = Field(description="a number of MD steps in which one system becomes the other")
     sweep_steps: Steps = Field(description="a number of MD steps along an isobar, one way")
     repeats: int = Field(ge=2, le=100, description="a number of independent runs, at least 2")
+    repeats_at_target: int | None = Field(
+        None, ge=2, le=100, description="a number of independent runs for fresh anchors and verifications, at least 2"
+    )
     sample_every: Steps = Field(description="a number of MD steps between kept frames, a multiple of thermo_every")
     thermo_every: Steps = Field(description="a number of MD steps between points of the work integral")
     max_dissipation: float = Field(gt=0, le=100, description="the largest dissipation per atom in kT, such as 0.02")

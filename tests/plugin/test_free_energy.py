@@ -63,6 +63,19 @@ def test_all_tasks_are_valid_and_have_seeds_of_their_own(campaign):
     assert sweep_tasks(campaign, without, 2.8) == []
 
 
+def test_at_a_target_there_are_more_runs_and_the_first_are_the_same(campaign):
+    cell = {"cell_a": [10.9, 10.9, 10.9], "springs_ev_a2": {"Cu": 5.0}}
+    block = campaign["protocol"]["free_energy"]
+    few = switching_tasks(campaign, {**STATE, "stage": "anchor"}, cell, 2.8)
+    assert switching_tasks(campaign, {**STATE, "stage": "verification"}, cell, 2.8) == few  # none are asked for
+    block["repeats_at_target"] = 5
+    assert switching_tasks(campaign, {**STATE, "stage": "anchor"}, cell, 2.8) == few
+    for stage in ("reanchor", "verification"):
+        many = switching_tasks(campaign, {**STATE, "stage": stage}, cell, 2.8)
+        assert (len(many), many[: len(few)]) == (5, few)
+        assert len(sweep_tasks(campaign, {**STATE, "stage": stage}, 2.8)) == 5
+
+
 def test_a_state_with_a_wrong_entry_is_refused(codes, model_node, campaign):
     inputs = {"code": codes["lmp"], "model": model_node, "campaign": orm.Dict(campaign)}
     with pytest.raises(ValueError, match="unknown entries: colour"):

@@ -37,8 +37,17 @@ def test_the_worst_point_decides_and_each_method_has_its_own_number():
     protocol = extended(CAMPAIGN, "calibrate", found, 1.5)["protocol"]
     assert protocol["verification"] == {"replicas": 8, "n_lateral": 11}
     assert protocol["pinning_verification"]["replicas"] == 4
-    assert protocol["free_energy"]["repeats"] == 3
+    assert protocol["free_energy"] == {"repeats": 3, "repeats_at_target": 3}
     assert protocol["transition"]["replicas"] == 6
+
+
+def test_free_energies_at_the_target_have_a_number_of_their_own():
+    found = points(("free-energy", 6.0))
+    assert extended(CAMPAIGN, "transition", found, 3.0)["protocol"]["free_energy"] == {"repeats": 12}
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["protocol"]["free_energy"]["repeats_at_target"] = 8
+    wanted = {"repeats": 3, "repeats_at_target": 32}
+    assert extended(campaign, "calibrate", found, 3.0)["protocol"]["free_energy"] == wanted
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,10 @@ class CrossingWorkChain(StepWorkChain):
         super().define(spec)
         add_measurement_inputs(spec)
         spec.input(
-            "state", valid_type=orm.Dict, help="`phases` (low, high temperature), `pressure_gpa`, `guess_k`, `label`."
+            "state",
+            valid_type=orm.Dict,
+            help="`phases` (low, high temperature), `pressure_gpa`, `guess_k`, `label`, and `stage`, for which "
+            "protocols may have other numbers.",
         )
         spec.outline(cls.setup, while_(cls.should_run_attempt)(cls.run_phases, cls.inspect_phases), cls.results)
         spec.output("anchor", valid_type=orm.Dict, help="T ± σ (K), ΔH, dissipation, seeds, model hash.")
@@ -99,6 +102,7 @@ class CrossingWorkChain(StepWorkChain):
                 "end_temperature_k": self.ctx.guess_k * (1 + window),
                 "pressure_gpa": self.ctx.state["pressure_gpa"],
                 "label": f"{self.ctx.state['label']}:{self.ctx.attempt}",
+                "stage": self.ctx.state.get("stage"),
             }
             inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
             children[role] = self.submit(FreeEnergyWorkChain, state=orm.Dict(state), **inputs)

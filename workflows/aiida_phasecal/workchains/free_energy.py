@@ -151,5 +151,5 @@ class FreeEnergyWorkChain(StepWorkChain):
 def validate_state(node: orm.Dict, _) -> str | None:
     """Return a sentence when a state lacks an entry or has one too many."""
     needed, keys = {"phase", "temperature_k", "pressure_gpa", "label"}, set(node.get_dict())
-    wrong = sorted((needed - keys) | (keys - needed - {"end_temperature_k"}))
+    wrong = sorted((needed - keys) | (keys - needed - {"end_temperature_k", "stage"}))
     return f"state: missing or unknown entries: {', '.join(wrong)}" if wrong else None

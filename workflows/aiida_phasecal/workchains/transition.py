@@ -116,7 +116,7 @@ class TransitionWorkChain(StepWorkChain):
             # Where a metastable crystal melts is never known beforehand: it is always searched for.
             state = orm.Dict({**where, "guess_k": self.ctx.guess_k, "stages": [LOCATE, last]})
             return ToContext(anchor=self.submit(TwoMeltingPointsWorkChain, state=state, **inputs))
-        state = orm.Dict({**where, "guess_k": self.ctx.guess_k})
+        state = orm.Dict({**where, "guess_k": self.ctx.guess_k, "stage": last})
         return ToContext(anchor=self.submit(CrossingWorkChain, state=state, **inputs))
 
     def inspect_anchor(self):
