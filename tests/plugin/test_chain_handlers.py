@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -123,8 +124,12 @@ def calibration(codes, model_node, copper_model, campaign, make_sample):
     )
     far = copper_model.with_theta(copper_model.theta + 0.1)
     chain.ctx.models = [model_node, ModelData.from_model(far, round_index=1).store()]
-    chain.ctx.samples = [SampleData.from_sample(make_sample(model.hash)).store() for model in (copper_model, far)]
-    chain.ctx.anchors = [{"model_hash": copper_model.hash, "temperature_k": 1320.0}]
+    chain.ctx.samples = [
+        SampleData.from_sample(replace(make_sample(model.hash), phase=phase, temperature_k=1350.0)).store()
+        for model in (copper_model, far)
+        for phase in ("fcc", "liquid")
+    ]
+    chain.ctx.anchors = [{"phases": ["fcc", "liquid"], "model_hash": copper_model.hash, "temperature_k": 1320.0}]
     chain.ctx.stage = [1350.0]
     chain.ctx.step_job = ended(NO_OVERLAP)
     return chain
@@ -143,7 +148,7 @@ def test_models_that_do_not_overlap_get_one_halfway_which_is_sampled(calibration
     assert first.model_hash == copper_model.hash
     assert middle.get_model().theta == pytest.approx(copper_model.theta + 0.05)
     assert (middle.round_index, middle.base.attributes.get("parent")) == (1, copper_model.hash)
-    assert [node.facts["model_hash"] for node in calibration.ctx.samples] == [copper_model.hash]
+    assert [node.facts["model_hash"] for node in calibration.ctx.samples] == 2 * [copper_model.hash]
     assert calibration.should_run_round()
     calibration.run_samples()
     assert [given["model"].model_hash for given in calibration.submitted] == 2 * [middle.model_hash]

@@ -71,6 +71,12 @@ def started(process, inputs):
     return chain
 
 
+def anchored_at(chain, temperature_k):
+    """Let the rounds of a calibration begin at a temperature, with its initial model as anchor."""
+    chain.ctx.anchors = [{"phases": chain.ctx.targets[0]["phases"], "model_hash": chain.ctx.models[0].model_hash}]
+    chain.ctx.stage = [temperature_k]
+
+
 def test_rounds_are_sampled_with_jaxmd_and_anchors_with_lammps(inputs, jaxmd, codes):
     chain = started(CalibrateWorkChain, inputs)
     chain.run_anchors()
@@ -83,14 +89,14 @@ def test_rounds_are_sampled_with_jaxmd_and_anchors_with_lammps(inputs, jaxmd, co
     assert child is CoexistenceWorkChain
     assert (anchored["code"].pk, "bulk_code" in anchored) == (codes["lmp"].pk, False)
     chain.submitted.clear()
-    chain.ctx.stage = [650.0]
+    anchored_at(chain, 650.0)
     chain.run_samples()
     assert [(child, given["code"].pk) for child, given in chain.submitted] == 2 * [(SampleWorkChain, jaxmd.pk)]
 
 
 def test_without_the_key_lammps_samples(inputs, codes):
     chain = started(CalibrateWorkChain, {name: node for name, node in inputs.items() if name != "bulk_code"})
-    chain.ctx.stage = [650.0]
+    anchored_at(chain, 650.0)
     chain.run_samples()
     assert {given["code"].pk for _, given in chain.submitted} == {codes["lmp"].pk}
 
