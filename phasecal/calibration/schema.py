@@ -108,6 +108,7 @@ class CalibrationStepTask(_Section):
     anchors: Annotated[tuple[Anchor, ...], Field(min_length=1)]
     targets: Annotated[tuple[TargetState, ...], Field(min_length=1)]
     protect: tuple[Protected, ...] = ()
+    reference: FileName | None = None
     step: StepSettings = StepSettings()
     tolerance_k: Positive
     seed: int = 1  # of the campaign, for the record: nothing in a step is random

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from phasecal.calibration.chain import BoundaryEstimate, estimate_targets
 from phasecal.calibration.joined import JoinedStates
 from phasecal.calibration.protected import ColdProtection, cold_properties
+from phasecal.calibration.reference import Reference
 from phasecal.calibration.schema import CalibrationStepTask, StepSettings, read_task
 from phasecal.calibration.states import Library, State
 from phasecal.calibration.stop import is_converged
@@ -60,7 +61,8 @@ def run(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
     estimates, joined = estimate_targets(library, task)
     states = tuple(joined)
     protection = ColdProtection.build(library.models[0], task.protect) if task.protect else None
-    problem = _problem(library, task, estimates, joined, protection)
+    reference = Reference.read(folder / task.reference, library.models[-1]) if task.reference else None
+    problem = _problem(library, task, estimates, joined, protection, reference)
     step = _method(task.step).step(problem)
     model = library.models[-1]
     following = model.with_theta(step.theta)
@@ -84,6 +86,7 @@ def run(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
         },
         "protected": [] if protection is None else protection.report(step.theta),
         "force_rms_change_ev_a": comparison.rms_force_change(library.models[0], following, _few(joined)),
+        "reference": {} if reference is None else reference.report(library.models[0], following),
         "cold": {} if protection is None else _cold(protection, library.models[0], model, following),
     }
 
@@ -101,19 +104,20 @@ def _problem(
     estimates: Sequence[BoundaryEstimate],
     joined: Mapping[State, JoinedStates],
     protection: ColdProtection | None,
+    reference: Reference | None,
 ) -> Problem:
     """Return what the step starts from."""
     model = library.models[-1]
     states = tuple(joined)
     delta_g = [estimate.delta_g for estimate in estimates]
     experimental = [estimate.delta_s * estimate.target.sigma_k for estimate in estimates]
-    few = _few(joined)
+    frames = _few(joined) if reference is None else reference.frames
     return Problem(
         theta=model.theta,
         states=tuple(_phase_state(model, state, joined[state]) for state in states),
         targets=tuple(_target(library, task, estimate, states) for estimate in estimates),
         covariance=covariance(delta_g) + np.diag(np.square(experimental)),
-        force_rows=_force_rows(model, few) if task.step.prior == "functional" else np.zeros((0, len(model.theta))),
+        force_rows=_force_rows(model, frames) if task.step.prior == "functional" else np.zeros((0, len(model.theta))),
         protection=protection,
         prior=task.step.prior,
     )
@@ -167,15 +171,15 @@ def _target(
     )
 
 
-def _force_rows(model: Model, few: Sequence[Frames]) -> FloatArray:
-    """Return R with ‖R δθ‖² the mean square change of a force component, mean over phases.
+def _force_rows(model: Model, batches: Sequence[Frames]) -> FloatArray:
+    """Return R with ‖R δθ‖² the mean square change of a force component, mean over batches of frames.
 
     Returns:
         Shape (n_rows, n_parameters).
     """
-    n_components = max(1, FORCE_COMPONENTS // sum(frames.n_frames for frames in few))
-    rows = [force_jacobian(model, frames, n_components=n_components) for frames in few]
-    return np.concatenate([part / math.sqrt(len(part) * len(few)) for part in rows])
+    n_components = max(1, FORCE_COMPONENTS // sum(frames.n_frames for frames in batches))
+    rows = [force_jacobian(model, frames, n_components=n_components) for frames in batches]
+    return np.concatenate([part / math.sqrt(len(part) * len(batches)) for part in rows])
 
 
 def _few(joined: Mapping[State, JoinedStates]) -> list[Frames]:

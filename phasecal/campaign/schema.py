@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from phasecal.calibration.reference import read_reference
 from phasecal.campaign.boundary import Boundary
 from phasecal.campaign.context import Context, context_of
 from phasecal.campaign.fields import Length, Name, Section, Temperature, Text, Title, fault, unique
@@ -30,6 +31,7 @@ from phasecal.campaign.lj import PLACEHOLDER, LennardJones, lattice_parameter
 from phasecal.campaign.message_passing import Mace, MessagePassing, Nequix
 from phasecal.campaign.moment_network import MomentNetwork
 from phasecal.campaign.protocols import NAMES, Protocol, merge, protocol_numbers
+from phasecal.campaign.sources import resolve_path
 from phasecal.errors import InputError
 from phasecal.structures.crystals import PROTOTYPES, crystal
 
@@ -195,6 +197,9 @@ class Campaign(Section):
     protect: Annotated[list[str], AfterValidator(unique)] | None = Field(
         None, description="a list of phases and prototypes, such as [fcc, bcc, hcp]"
     )
+    reference: Text | None = Field(
+        None, description="a path to an extxyz file of labelled frames, such as those the potential was fitted to"
+    )
     tolerance: Temperature = Field(
         2.0, serialization_alias="tolerance_k", description="a temperature above 0 K, such as 2 K"
     )
@@ -238,6 +243,19 @@ class Campaign(Section):
                 _check_competitor(name, context)
         return value
 
+    @field_validator("reference")
+    @classmethod
+    def _labelled_frames(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """The file holds labelled frames of the elements of the campaign."""
+        context = context_of(info)
+        if value is not None:
+            try:
+                read_reference(resolve_path(value, context.folder), context.elements())
+            except InputError as error:
+                wrong, _, expected = str(error).partition("; expected ")
+                raise fault(wrong, expected or None) from None
+        return value
+
     @field_validator("engine")
     @classmethod
     def _has_all_energies(cls, value: str, info: ValidationInfo) -> str:
@@ -276,6 +294,11 @@ class Campaign(Section):
         if isinstance(self.model, MomentNetwork | MessagePassing):
             return Path(self.model.source).name
         return self._source_path.name if self._source_path else self.model.family
+
+    @property
+    def reference_path(self) -> Path | None:
+        """The file of labelled frames, resolved, if there is one."""
+        return None if self.reference is None else resolve_path(self.reference, self.folder)
 
     @property
     def folder(self) -> Path:

@@ -20,9 +20,6 @@ from scipy.linalg import cholesky, solve_triangular
 
 from phasecal.errors import InputError
 
-RIDGE = 1e-4
-"""Ridge of the metric relative to its mean: no change counts as cheaper than 1 % of a typical one."""
-
 RANK_TOLERANCE = 1e-6
 """Directions of the exact rows below this relative size are linear combinations of the others."""
 
@@ -113,14 +110,19 @@ class MinimalChange:
         return np.asarray(solve_triangular(self.root, whitened, lower=True, trans="T", check_finite=False))
 
 
-def metric_root(metric: FloatArray) -> FloatArray:
-    """Return the lower triangular root of a metric with a small ridge.
+def metric_root(metric: FloatArray, n_rows: int) -> FloatArray:
+    """Return the lower triangular root of a metric with a ridge.
+
+    A metric RᵀR is an estimate from the rows that were looked at, and changes that they do not see would be free. So as
+    many rows as there are parameters, of the mean length and evenly in all directions, are added to it. For few
+    parameters that is next to nothing; for a network with more weights than rows it is most of what they cost.
 
     Args:
         metric: Symmetric positive semi-definite M, not zero, shape (n_parameters, n_parameters).
+        n_rows: Number of rows that it was made of.
     """
     metric = metric.copy()  # the only copy: it has the square of thousands of numbers
-    metric.flat[:: len(metric) + 1] += RIDGE * np.trace(metric) / len(metric)
+    metric.flat[:: len(metric) + 1] += np.trace(metric) / n_rows
     return np.asarray(cholesky(metric, lower=True, overwrite_a=True, check_finite=False))
 
 

@@ -204,25 +204,21 @@ class Problem:
         return self.moved(self.theta)
 
     @cached_property
-    def metric(self) -> FloatArray:
-        """Cost of parameter changes: of forces and of the distribution of every phase, in equal parts.
+    def root(self) -> FloatArray:
+        """Lower triangular root of the metric: what changes cost of forces and of the distributions, in equal parts.
 
-        It is what the prior covariance of the parameters is the inverse of, but for a factor; ``identity`` is the
-        usual choice where parameters are weights of a network, and blind to what they do.
+        The metric is what the prior covariance of the parameters is the inverse of, but for a factor; ``identity`` is
+        the usual choice where parameters are weights of a network, and blind to what they do.
 
         Forces alone leave volumes free, and a cheap change of the forces may move a phase far beyond what its frames
-        can carry; the variance of βΔU alone does not see changes that average out over a cell.
+        can carry; the variance of βΔU alone does not see changes that average out over a cell. What neither sees costs
+        as much as a mean row (:func:`phasecal.difftre.minimal_change.metric_root`).
         """
         if self.prior == "identity":
             return np.eye(len(self.theta))
         parts = [self.force_rows, np.concatenate([m.rows.fluctuation for m in self.current])]
         rows = np.concatenate([part / length for part in parts if (length := np.linalg.norm(part)) > 0])
-        return np.asarray(rows.T @ rows)
-
-    @cached_property
-    def root(self) -> FloatArray:
-        """Lower triangular root of the metric, with a ridge (:func:`phasecal.difftre.minimal_change.metric_root`)."""
-        return metric_root(self.metric)
+        return metric_root(np.asarray(rows.T @ rows), len(rows))
 
     def moved(self, theta: FloatArray) -> tuple[Moved, ...]:
         """Return the states at θ."""

@@ -49,6 +49,7 @@ PROPERTIES: dict[str, PropertyKind] = {
     "cohesive_energy": PropertyKind("cohesive energy, 0 K", "eV/atom", 4, exact=True),
     "energy_difference": PropertyKind("ΔE, 0 K", "meV/atom", 2, exact=True, joint=" − "),
     "force_rms_change": PropertyKind("force change, RMS", "meV/Å", 2, exact=True),
+    "force_rms_error": PropertyKind("force error, RMS", "meV/Å", 2, exact=True),
     "density": PropertyKind("density", "g/cm³"),
     "diffusion": PropertyKind("liquid diffusion", "m²/s"),
 }

@@ -139,6 +139,7 @@ def test_the_result_says_everything(calibration):
         "step",
         "protected",
         "force_rms_change_ev_a",
+        "reference",
         "cold",
     ]
     assert result["parent"] == calibration.models[0].hash

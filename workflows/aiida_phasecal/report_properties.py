@@ -25,6 +25,21 @@ def properties(node, pairs: list[tuple], rounds: list[dict], final_hash: str) ->
             change = 1e3 * entry["force_rms_change_ev_a"]
             named = {"name": "force_rms_change", "unit": "meV/Å"}
             found.append({**named, "initial": None, "final": change, "final_pk": entry["pk"]})
+            found += reference_properties(entry)
+    return found
+
+
+def reference_properties(entry: dict) -> list[dict]:
+    """What the forces of the reference frames that no step saw are like, where a campaign has some."""
+    reference = entry.get("reference")  # records of before there was one
+    if not reference:
+        return []
+    made = {"unit": "meV/Å", "final_pk": entry["pk"]}
+    change = 1e3 * reference["force_rms_change_ev_a"]
+    found = [{**made, "name": "force_rms_change[reference]", "initial": None, "final": change}]
+    if errors := reference.get("force_rms_error_ev_a"):
+        pair = {"initial": 1e3 * errors["original"], "final": 1e3 * errors["next"], "initial_pk": entry["pk"]}
+        found.append({**made, "name": "force_rms_error[reference]", **pair})
     return found
 
 

@@ -53,6 +53,8 @@ def submit_campaign(campaign: Campaign, *, task: str, text: str, model_pk: int |
         if port in chain.spec().inputs:
             builder[port] = code
     builder.campaign = orm.Dict(description)
+    if campaign.reference_path is not None and "reference" in chain.spec().inputs:
+        builder.reference = orm.SinglefileData(campaign.reference_path)
     builder.options = orm.Dict(options)
     builder.metadata.label = description["title"]
     builder.metadata.description = f"phasecal {task}"

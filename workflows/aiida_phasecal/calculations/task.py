@@ -65,6 +65,7 @@ class TaskCalculation(CalcJob):
 
     TASK_FILE = "task.json"
     RESULT_FILE = "result.json"
+    REFERENCE_FILE = "reference.extxyz"
 
     @classmethod
     def define(cls, spec) -> None:
@@ -77,6 +78,12 @@ class TaskCalculation(CalcJob):
         )
         spec.input_namespace("models", valid_type=ModelData, help="Models `m0`, `m1`, …; the oldest first.")
         spec.input_namespace("samples", valid_type=SampleData, help="Samples `s0`, `s1`, …")
+        spec.input(
+            "reference",
+            valid_type=orm.SinglefileData,
+            required=False,
+            help="Labelled frames (extxyz) for a calibration step.",
+        )
         spec.inputs["metadata"]["options"]["parser_name"].default = "phasecal.task"
         spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
         spec.inputs["metadata"]["options"]["withmpi"].default = False
@@ -123,6 +130,9 @@ class TaskCalculation(CalcJob):
         task["samples"] = [
             {"file": f"sample_{i}.npz", "model": index[node.facts["model_hash"]]} for i, node in enumerate(samples)
         ]
+        references = [self.inputs.reference] if "reference" in self.inputs else []
+        if references:
+            task["reference"] = self.REFERENCE_FILE
         with folder.open(self.TASK_FILE, "w", encoding="utf8") as handle:
             json.dump(task, handle, indent=1)
 
@@ -137,8 +147,9 @@ class TaskCalculation(CalcJob):
         calcinfo.local_copy_list = [
             *((node.uuid, node.filename, name) for node, name in zip(models, task["models"], strict=True)),
             *((node.uuid, node.filename, item["file"]) for node, item in zip(samples, task["samples"], strict=True)),
+            *((node.uuid, node.filename, self.REFERENCE_FILE) for node in references),
         ]
-        calcinfo.provenance_exclude_list = [*task["models"], *(item["file"] for item in task["samples"])]
+        calcinfo.provenance_exclude_list = [name for _, _, name in calcinfo.local_copy_list]
         calcinfo.retrieve_list = [self.RESULT_FILE, self.options.output_filename]
         calcinfo.retrieve_temporary_list = ["*.safetensors"]
         return calcinfo

@@ -54,6 +54,7 @@ class CalibrateWorkChain(CampaignWorkChain):
         add_bulk_code_input(spec)
         spec.input("task_code", valid_type=orm.AbstractCode, help="The command `phasecal` on the computer.")
         spec.input("campaign", valid_type=orm.Dict, help="A validated campaign with its protocol.")
+        spec.input("reference", valid_type=orm.SinglefileData, required=False, help="Labelled frames for the steps.")
         add_options_input(spec)
         spec.outline(
             cls.setup,
@@ -271,6 +272,7 @@ class CalibrateWorkChain(CampaignWorkChain):
             "parameters": orm.Dict(parameters),
             "models": {f"m{i}": node for i, node in enumerate(self.ctx.models)},
             "samples": {f"s{i}": node for i, node in enumerate(self.ctx.samples)},
+            **({"reference": self.inputs.reference} if "reference" in self.inputs else {}),
             "metadata": {
                 "options": options_for(self.inputs.options.get_dict(), "step"),
                 "call_link_label": f"round_{self.ctx.round:02d}",
