@@ -112,9 +112,10 @@ def main(file: Path, data: Path, folder: Path, shift_k: float) -> None:
         report = reference.report(model, following)
         there, here = 1e3 * report["force_rms_change_ev_a"], 1e3 * result["force_rms_change_ev_a"]
         error = report["force_rms_error_ev_a"]
+        moved = target["predicted_temperature_k"] - target["temperature_k"]
         print(
-            f"{name:<26} {target['predicted_temperature_k'] - target['temperature_k']:6.1f} K; forces change by "
-            f"{there:5.1f} meV/A there, {here:5.1f} in the phases; errors {1e3 * error['original']:.1f} -> {1e3 * error['next']:.1f} meV/A",
+            f"{name:<26} {moved:6.1f} K; forces change by {there:5.1f} meV/A there, {here:5.1f} in the phases; errors "
+            f"{1e3 * error['original']:.1f} -> {1e3 * error['next']:.1f} meV/A",
             flush=True,
         )
 
