@@ -36,6 +36,22 @@ def test_models_and_samples_are_written_beside_the_task(prepare_job, codes, mode
     assert {name for _, _, name in calcinfo.local_copy_list} == {"model_0.safetensors", "sample_0.npz"}
 
 
+def test_reference_frames_are_written_beside_the_task(prepare_job, codes, model_node, tmp_path):
+    (tmp_path / "frames.extxyz").write_text("1\n\nCu 0 0 0\n")
+    inputs = {
+        "code": codes["phasecal"],
+        "parameters": orm.Dict({"schema": 1, "task": "calibration-step"}),
+        "models": {"m0": model_node},
+        "reference": orm.SinglefileData(tmp_path / "frames.extxyz").store(),
+        "metadata": {"options": {"resources": {"num_machines": 1}}},
+    }
+    calcinfo, folder = prepare_job(TaskCalculation, inputs)
+    with folder:
+        task = json.loads(Path(folder.abspath, "task.json").read_text())
+    assert task["reference"] == "reference.extxyz"
+    assert (inputs["reference"].uuid, "frames.extxyz", "reference.extxyz") in calcinfo.local_copy_list
+
+
 def test_the_new_model_becomes_a_node(parse_job, model_node, copper_model, tmp_path):
     child = copper_model.with_theta(copper_model.theta + 0.01)
     child.save(tmp_path / "next.safetensors")

@@ -8,11 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 
+from phasecal.calibration.reference import Reference
 from phasecal.campaign.sources import potentials_folder
 from phasecal.engines.lammps import read_output, run_lammps, write_inputs
 from phasecal.errors import DataError
-from phasecal.potentials.base import load_model
+from phasecal.potentials.base import energies, forces, frames_from_atoms, load_model
 from phasecal.potentials.correction import eam_correction
 from phasecal.potentials.eam import EamModel
 from phasecal.potentials.frozen import FrozenModel
@@ -104,6 +107,36 @@ def test_a_target_elsewhere_moves_the_model_there_and_keeps_the_crystal(folder):
     for value in result["protected"]:
         tolerance = {"eV/atom": 1e-6, "GPa": 1e-3}[value["unit"]]
         assert abs(value["value_after"] - value["value_before"]) <= tolerance, value["name"]
+
+
+def test_reference_frames_keep_what_the_phases_do_not_see(folder):
+    """Compressed crystals, whose pairs are nearer than any in the phases; labels are of the potential itself."""
+    model = load_model(folder / "model_0.safetensors")
+    labelled = []
+    for seed in range(8):
+        atoms = bulk("Cu", a=3.3, cubic=True).repeat(2)
+        atoms.rattle(0.1, seed=seed)
+        frame = frames_from_atoms([atoms], ["Cu"], model.cutoff)
+        label = {"energy": energies(model, frame)[0], "forces": forces(model, frame)[0]}
+        atoms.calc = SinglePointCalculator(atoms, **label)
+        labelled.append(atoms)
+    write(folder / "compressed.extxyz", labelled)
+    task = json.loads((folder / "task.json").read_text())
+    task["anchors"][0]["temperature_k"] -= 20.0
+    task["protect"], changes = [], {}
+    for name in (None, "compressed.extxyz"):
+        (folder / "step.json").write_text(json.dumps({**task, "reference": name}))
+        run_task(folder / "step.json")
+        result = json.loads((folder / "result.json").read_text())
+        assert result["targets"][0]["predicted_temperature_k"] == pytest.approx(MELTING_K, abs=4.0)
+        following = load_model(folder / result["model_file"])
+        changes[name] = Reference.read(folder / "compressed.extxyz", model).report(model, following)
+        assert result["reference"] == ({} if name is None else changes[name])
+    known, unknown = changes["compressed.extxyz"], changes[None]
+    assert known["n_frames"] == 4
+    assert known["force_rms_error_ev_a"]["original"] == pytest.approx(0.0, abs=1e-6)
+    assert known["force_rms_error_ev_a"]["next"] == pytest.approx(known["force_rms_change_ev_a"], rel=1e-3)
+    assert known["force_rms_change_ev_a"] < 0.7 * unknown["force_rms_change_ev_a"]
 
 
 def test_frames_of_another_potential_are_noticed(folder):

@@ -116,6 +116,8 @@ WRONG = {
     "no table of other experiments": ("guess: 1200 K", "guess: 1200 K\n    alternatives: other.csv", "15: boundaries[0].alternatives: no such file; expected a path relative to"),
     "another file as other experiments": ("guess: 1200 K", "guess: 1200 K\n    alternatives: campaign.yaml", "15: boundaries[0].alternatives: campaign.yaml: expected a table with the columns pressure_gpa,temperature_k,source"),
     "other experiments in the campaign": ("guess: 1200 K", "guess: 1200 K\n    alternatives: []", "15: boundaries[0].alternatives: wrong kind of value; expected a table of other experiments"),
+    "no reference frames": ("protocol: fast", "reference: frames.extxyz\nprotocol: fast", "19: reference: no such file; expected a path relative to"),
+    "no frames in the reference": ("protocol: fast", "reference: campaign.yaml\nprotocol: fast", "19: reference: /"),
     "YAML anchor": ("title: copper", "title: &name copper", "2: campaign: anchors and aliases are not read; expected plain"),
     "YAML merge key": ("title: copper", "title: copper\n<<: {tolerance: 2 K}", "3: <<: unknown key; expected one of schema, title"),
 }  # fmt: skip

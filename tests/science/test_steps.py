@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from phasecal.difftre.minimal_change import MinimalChange
+from phasecal.difftre.minimal_change import MinimalChange, metric_root
 from phasecal.difftre.problem import PhaseState, Problem, SoftValue, Target
 from phasecal.difftre.steps import Adam, GaussNewton
 from phasecal.errors import ConvergenceError, InputError, OverlapError
@@ -245,6 +245,14 @@ def test_minimal_change_takes_dependent_rows():
     assert space.along(np.array([1.0, 2.0, 3.0])) == pytest.approx([0.0, 0.0, 3.0])
     assert space.freedom(np.array([1.0, 2.0, 0.0])) == pytest.approx(0.0, abs=1e-12)
     assert space.freedom(np.array([2.0, -1.0, 5.0])) == pytest.approx(1.0)
+
+
+def test_what_no_row_sees_costs_as_much_as_a_mean_row():
+    rows = np.array([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    root = metric_root(rows.T @ rows, len(rows))
+    assert root @ root.T == pytest.approx(np.diag([4.0, 1.0, 0.0]) + 2.5 * np.eye(3))
+    many = np.tile(rows, (10_000, 1)) / 100
+    assert metric_root(many.T @ many, len(many)) == pytest.approx(np.diag([2.0, 1.0, 0.0]), abs=0.02)
 
 
 def test_a_phase_without_energies_far_away_shortens_the_step():
