@@ -5,7 +5,9 @@ weights that do not depend on the data, so that the covariance of the curves car
 
     σ(T_t) = σ[ΔG(T_t)]/|ΔS|,     ΔS = −dΔG/dT,     ΔH = T_t ΔS
 
-What the parabola misses (rms) is added to σ(ΔG), and over half of the window to σ(ΔS).
+What the parabola misses (rms) is added to σ(ΔG), and over half of the window to σ(ΔS). A little beyond the common
+window the root counts, too, for a phase may be lost where another isobar would have to go; there the miss grows as the
+first polynomial that the parabola lacks does, Chebyshev's T₃.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from phasecal.errors import DataError, PhaseError
 FLOAT = NDArray[np.float64]
 DEGREE = 2
 """Of the polynomial: over a window of 20 % of T, ΔC_p is constant to well below a kelvin."""
+BEYOND = 0.25
+"""How far beyond an end of the common window a crossing counts, as a part of the window."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def crossing(low: Curve, high: Curve) -> Crossing:
         high: The phase that is stable above it.
 
     Raises:
-        DataError: The curves share fewer than four temperatures' width, or do not cross there.
+        DataError: The curves share fewer than four temperatures' width, or do not cross there or a little beyond.
         PhaseError: They cross the wrong way: the phases are swapped.
     """
     temperatures = _common(low, high)
@@ -93,16 +97,16 @@ def crossing(low: Curve, high: Curve) -> Crossing:
     fit = np.linalg.pinv(design)
     coefficients = fit @ difference
     roots = np.roots(coefficients[::-1])
-    inside = np.real(roots[(np.abs(np.imag(roots)) < 1e-12) & (np.abs(np.real(roots)) <= 1)])
-    if not len(inside):
+    near = np.real(roots[(np.abs(np.imag(roots)) < 1e-12) & (np.abs(np.real(roots)) <= 1 + 2 * BEYOND)])
+    if not len(near):
         ends = ", ".join(f"{1e3 * difference[i]:.2f} meV/atom at {temperatures[i]:.0f} K" for i in (0, -1))
-        raise DataError(f"the curves do not cross between their ends (G_high - G_low is {ends}); extend the path")
-    root = float(inside[np.argmin(np.abs(inside))])
+        raise DataError(f"the curves do not cross near their ends (G_high - G_low is {ends}); extend the path")
+    root = float(near[np.argmin(np.abs(near))])
     value_row = np.vander([root], DEGREE + 1, increasing=True)[0] @ fit
     slope_row = np.array([n * root ** max(n - 1, 0) for n in range(DEGREE + 1)]) @ fit / half
     entropy = -float(slope_row @ difference)
     misfit = float(np.std(difference - design @ coefficients))
-    sigma_g = _sigma(value_row, covariance) + misfit
+    sigma_g = _sigma(value_row, covariance) + misfit * max(1.0, abs(4 * root**3 - 3 * root))
     sigma_s = _sigma(slope_row, covariance) + misfit / half
     if entropy <= 0:
         raise PhaseError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -288,6 +289,31 @@ def test_a_crossing_of_analytic_curves():
     assert found.delta_s_ev_k_sigma > 0
 
 
+def test_a_crossing_a_little_beyond_the_curves_counts_with_a_wider_interval():
+    t = np.linspace(1200, 1450, 21)
+    independent = [np.diag(np.full(21, 1e-10)) for _ in range(2)]
+    for crossing_k, widening in ((1326.0, 1.0), (1480.0, 2.0)):
+        low, high = curve(7e-4, 3.1 * KB, crossing_k, 0.0, t), curve(8e-4, 3.4 * KB, crossing_k, 0.0, t)
+        curves = [replace(c, covariance_ev2=error) for c, error in zip((low, high), independent, strict=True)]
+        found = crossing(*curves)
+        assert found.temperature_k == pytest.approx(crossing_k, abs=0.3)
+        assert found.sigma_k > widening * math.sqrt(2e-10 / 21) / found.delta_s_ev_k
+    with pytest.raises(DataError, match="do not cross"):
+        crossing(curve(7e-4, 3.1 * KB, 1520.0, 0.0, t), curve(8e-4, 3.4 * KB, 1520.0, 0.0, t))
+
+
+def test_what_a_parabola_misses_counts_more_beyond_the_curves():
+    """ΔG with a cubic term, T₃ of the window, 0.1 meV: the parabola is off by more than 1 K, and σ says so."""
+    t = np.linspace(1200, 1450, 21)
+    x = (t - 1325) / 125
+    difference = -1e-4 * (t - 1480) + 1e-4 * (4 * x**3 - 3 * x)
+    found = crossing(Curve(t, 0 * t, np.zeros((21, 21))), Curve(t, difference, np.zeros((21, 21))))
+    y = (found.temperature_k - 1325) / 125
+    missed = abs(-1e-4 * (found.temperature_k - 1480) + 1e-4 * (4 * y**3 - 3 * y))
+    assert 1.0 < missed / 1e-4
+    assert missed / 1e-4 < 2 * found.sigma_k
+
+
 def test_swapped_and_parallel_curves_are_refused():
     t = np.linspace(1200, 1450, 11)
     low, high = curve(7e-4, 3 * KB, 1326.0, 1e-4, t), curve(8e-4, 3 * KB, 1326.0, 1e-4, t)
@@ -300,11 +326,11 @@ def test_swapped_and_parallel_curves_are_refused():
 
 
 def test_curves_that_miss_say_where_to_look_next():
-    """ΔG = -ΔS (T - 1326 K), seen from a window around 1200 K."""
+    """ΔG = -ΔS (T - 1366 K), seen from a window around 1200 K."""
     t = np.linspace(1100.0, 1300.0, 9)
-    low, high = Curve(t, 0 * t, 1e-8 * np.eye(9)), Curve(t, -9.5e-5 * (t - 1326.0), 1e-8 * np.eye(9))
+    low, high = Curve(t, 0 * t, 1e-8 * np.eye(9)), Curve(t, -9.5e-5 * (t - 1366.0), 1e-8 * np.eye(9))
     with pytest.raises(DataError, match="do not cross"):
         crossing(low, high)
-    assert next_guess(low, high, 1200.0) == pytest.approx(1326.0, abs=0.1)
+    assert next_guess(low, high, 1200.0) == pytest.approx(1366.0, abs=0.1)
     assert next_guess(low, high, 900.0) == pytest.approx(900.0 * 1.2)
     assert next_guess(high, low, 1200.0) == 1200.0  # the wrong slope tells nothing
