@@ -4,8 +4,11 @@ CPU time, so that other work on the machine counts little. LAMMPS prints the wal
 share of a CPU. For jax-md, which shares no clock with its compilation, it is the difference of the CPU times of a run
 and one with a tenth of its steps; both find what they compile in a folder that a first run has filled. All of a row in
 one go; ratios are to the native style, or to the plugin where there is none. EAM: Zhou's copper, trimmed to 6 Å.
+Message passing: two layers to l = 2 within 5 Å, random weights, atoms that move as a gas at the density of a crystal.
 
-    python benchmarks/engine_speed.py [SECONDS] [N_ATOMS …]      (CPU seconds per measurement: 5; atoms: 500 4000)
+    python benchmarks/engine_speed.py [SECONDS] [N_ATOMS …] [FAMILY …]
+
+CPU seconds per measurement: 5; atoms: 500 and 4000; all families.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import gpu_round
 import numpy as np
 
 from phasecal.campaign.sources import potentials_folder
@@ -32,10 +36,36 @@ from phasecal.potentials.correction import eam_correction
 from phasecal.potentials.eam import EamModel
 from phasecal.potentials.frozen import FrozenModel
 from phasecal.potentials.lj import LjModel
+from phasecal.potentials.mace import MaceModel, MaceNetwork
 from phasecal.potentials.moment_network import MomentNetworkModel
+from phasecal.potentials.nequix import NequixModel, NequixNetwork
 from phasecal.structures.crystals import crystal
 
 COPPER = "Cu_zhou.eam.alloy"
+JAX_ONLY = ("plugin", "fix external", "jax-md")
+NEQUIX = gpu_round.SETTINGS | {
+    "hidden_irreps": "32x0e + 16x1o + 8x2e",
+    "lmax": 2,
+    "cutoff": 5.0,
+    "n_layers": 2,
+    "radial_mlp_size": 32,
+}
+MACE = {
+    "config": {
+        "num_layers": 2,
+        "num_channels": 16,
+        "l_max": 2,
+        "correlation": 2,
+        "readout_irreps": ["16x0e", "0e"],
+        "num_rbf": 8,
+        "radial_mlp_hidden": [32],
+    },
+    "dataset_info": {
+        "atomic_energies_map": {"22": 0.0},
+        "graph_cutoff_angstrom": 5.0,
+        "avg_num_neighbors": 50.0,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +84,7 @@ class Case:
         common = {"schema": 1, "kind": "bulk", "phase": "crystal", "melt": False, "barostat": "iso", "seed": 5}
         state = {"temperature_k": self.temperature_k, "pressure_gpa": self.pressure_gpa, "melt_temperature_k": None}
         numbers = {"n_atoms": n_atoms, "melt_steps": 0, "equilibration_steps": max(steps // 2, 20)}
-        every = {"sample_every": 100, "thermo_every": 20, "restart_every": steps, "production_steps": steps}
+        every = {"sample_every": min(100, steps), "thermo_every": 20, "restart_every": steps, "production_steps": steps}
         return common | state | numbers | every | {"structure": self.structure, "timestep_fs": self.model.timestep_fs}
 
 
@@ -81,12 +111,23 @@ def cases() -> dict[str, Case]:
     argon = LjModel.from_parameters(element="Ar", mass=39.95, epsilon=0.1, sigma=3.4, cutoff_sigmas=2.5)
     network = MomentNetworkModel.initial(["Ti"], 5.5, [[2.8]], seed=1)
     network = replace(network, theta=1e-3 * network.theta, mean=np.full((1, 90), 10.0), scale=np.full((1, 90), 20.0))
+    bcc = {"prototype": "bcc", "elements": ["Ti"], "a": 3.3}
+    gas = {
+        "structure": bcc,
+        "temperature_k": 1000.0,
+        "pressure_gpa": gpu_round.gas_pressure(1000.0),
+        "engines": JAX_ONLY,
+    }
     titanium = {"prototype": "fcc", "elements": ["Ti"], "a": 4.1}
     return {
         "eam": Case(EamModel.from_file(file, {}, cutoff=6.0), copper, 1000.0, 0.0, 4.0),
         "lj": Case(argon, {"prototype": "fcc", "elements": ["Ar"], "a": 5.35}, 400.0, 0.0, 3.0),
         "lammps + correction": Case(frozen, copper, 1000.0, 0.0, 4.0, ("native",)),
-        "moment-network": Case(network, titanium, 1000.0, 10.0, 15.0, ("plugin", "fix external", "jax-md")),
+        "moment-network": Case(network, titanium, 1000.0, 10.0, 15.0, JAX_ONLY),
+        "nequix": Case(gpu_round.random_network(NequixModel, NequixNetwork.of(NEQUIX), ["readout"]), **gas, us=400.0),
+        "mace": Case(
+            gpu_round.random_network(MaceModel, MaceNetwork.of(MACE), ["layers_1.readout_block"], 0.1), **gas, us=400.0
+        ),
     }
 
 
@@ -143,13 +184,15 @@ ENGINES: dict[str, Callable[[Case, int, int], float]] = {
 }
 
 
-def main(seconds: str = "5", *sizes: str) -> None:
+def main(seconds: str = "5", *words: str) -> None:
     """Measure and print."""
+    sizes = [word for word in words if word.isdigit()] or ["500", "4000"]
+    families = [word for word in words if not word.isdigit()] or list(cases())
     os.environ.update(ONE_THREAD | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"})
     print(f"{'family':>20} {'atoms':>6}" + "".join(f"{name:>21}" for name in ENGINES) + "   µs/atom/step (ratio)")
-    for label, case in cases().items():
-        for n_atoms in map(int, sizes or ("500", "4000")):
-            steps = max(100, round(1e6 * float(seconds) / case.us / n_atoms / 100) * 100)
+    for label, case in ((family, cases()[family]) for family in families):
+        for n_atoms in map(int, sizes):
+            steps = max(20, round(1e6 * float(seconds) / case.us / n_atoms / 20) * 20)
             with tempfile.TemporaryDirectory() as compiled:
                 os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
                 found = {name: ENGINES[name](case, n_atoms, steps) for name in case.engines}

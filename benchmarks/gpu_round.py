@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -27,7 +28,7 @@ from phasecal.engines import jaxmd
 from phasecal.engines.jaxmd import runs
 from phasecal.engines.jaxmd.job import LOG_FILE
 from phasecal.potentials.base import Model, frames_from_sample, gradients, load_model
-from phasecal.potentials.message_passing import chosen_weights
+from phasecal.potentials.message_passing import MessagePassingModel, Network, chosen_weights
 from phasecal.potentials.nequix import NequixModel, NequixNetwork
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
@@ -54,12 +55,14 @@ SETTINGS = {
 TRAIN = ["readout", "layers.3.linear_1._weights.w[1,1] 64x1o,64x1o", "layers.3.linear_1._weights.w[2,2] 32x2e,32x2e"]
 
 
-def random_network() -> NequixModel:
-    """Return a NequIP network of 0.7 million random weights, some of them trained."""
-    network, rng = NequixNetwork.of(SETTINGS), np.random.default_rng(1)
-    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in network.shapes().items()}
-    chosen = chosen_weights(weights, TRAIN)
-    return NequixModel(
+def random_network(
+    kind: type[MessagePassingModel], network: Network, train: Sequence[str], size: float = 1.0
+) -> MessagePassingModel:
+    """Return a network of titanium with random weights, some of them trained."""
+    rng = np.random.default_rng(1)
+    weights = {name: size * rng.normal(size=shape).astype(np.float32) for name, shape in network.shapes().items()}
+    chosen = chosen_weights(weights, train)
+    return kind(
         elements=("Ti",),
         cutoff=network.cutoff,
         masses={"Ti": 47.867},
@@ -68,6 +71,11 @@ def random_network() -> NequixModel:
         trained=tuple((name, weights[name].shape) for name in chosen),
         frozen={name: array for name, array in weights.items() if name not in chosen},
     )
+
+
+def gas_pressure(temperature_k: float) -> float:
+    """Return the pressure, GPa, at which a gas is as dense as bcc titanium."""
+    return 2 / 3.3**3 * KB * temperature_k * EV_PER_A3_IN_GPA
 
 
 def states(model: Model, n_states: int, n_atoms: int, steps: int) -> list[dict]:
@@ -80,7 +88,7 @@ def states(model: Model, n_states: int, n_atoms: int, steps: int) -> list[dict]:
     for index in range(n_states):
         temperature, pressure = 1000.0 + 1100.0 * index / max(n_states - 1, 1), float(index % 6)
         if isinstance(model, NequixModel):
-            pressure = 2 / 3.3**3 * KB * temperature * EV_PER_A3_IN_GPA
+            pressure = gas_pressure(temperature)
         tasks.append(common | every | {"temperature_k": temperature, "pressure_gpa": pressure, "seed": index + 1})
     return tasks
 
@@ -130,7 +138,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     given = parser.parse_args()
     for index, name in enumerate(given.models):
-        model = random_network() if name == "nequix" else load_model(name)
+        model = random_network(NequixModel, NequixNetwork.of(SETTINGS), TRAIN) if name == "nequix" else load_model(name)
         measure(model, given.folder / str(index), given.states, given.atoms, given.steps)
 
 
