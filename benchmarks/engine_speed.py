@@ -84,7 +84,7 @@ class Case:
         common = {"schema": 1, "kind": "bulk", "phase": "crystal", "melt": False, "barostat": "iso", "seed": 5}
         state = {"temperature_k": self.temperature_k, "pressure_gpa": self.pressure_gpa, "melt_temperature_k": None}
         numbers = {"n_atoms": n_atoms, "melt_steps": 0, "equilibration_steps": max(steps // 2, 20)}
-        every = {"sample_every": min(100, steps), "thermo_every": 20, "restart_every": steps, "production_steps": steps}
+        every = {"sample_every": 100, "thermo_every": 20, "restart_every": steps, "production_steps": steps}
         return common | state | numbers | every | {"structure": self.structure, "timestep_fs": self.model.timestep_fs}
 
 
@@ -192,7 +192,7 @@ def main(seconds: str = "5", *words: str) -> None:
     print(f"{'family':>20} {'atoms':>6}" + "".join(f"{name:>21}" for name in ENGINES) + "   µs/atom/step (ratio)")
     for label, case in ((family, cases()[family]) for family in families):
         for n_atoms in map(int, sizes):
-            steps = max(20, round(1e6 * float(seconds) / case.us / n_atoms / 20) * 20)
+            steps = max(100, round(1e6 * float(seconds) / case.us / n_atoms / 100) * 100)
             with tempfile.TemporaryDirectory() as compiled:
                 os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
                 found = {name: ENGINES[name](case, n_atoms, steps) for name in case.engines}
