@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from aiida import orm
 from aiida_phasecal.report_model import functions, parameters
+from aiida_phasecal.report_properties import reference_properties
 from aiida_phasecal.report_runs import cost_parts, rejections
 from aiida_phasecal.reporting import line
 from aiida_phasecal.tree import process_tree
@@ -14,6 +15,7 @@ from ase.build import bulk
 from phasecal.potentials.correction import eam_correction
 from phasecal.potentials.frozen import FrozenModel
 from phasecal.potentials.lj import LjModel
+from phasecal.report.properties import describe
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +77,13 @@ def test_a_single_parameter_is_told_with_its_sign():
     )
     (told,) = parameters(before, before.with_theta(before.theta - 0.1))
     assert told["n"] == 1 and told["change"] == pytest.approx(-0.1)
+
+
+def test_forces_of_reference_frames_are_reported_in_mev():
+    errors = {"original": 0.148, "next": 0.151}
+    entry = {"pk": 7, "reference": {"force_rms_change_ev_a": 0.034, "force_rms_error_ev_a": errors}}
+    change, error = reference_properties(entry)
+    assert (change["name"], change["final"]) == ("force_rms_change[reference]", pytest.approx(34.0))
+    assert (error["initial"], error["final"]) == pytest.approx((148.0, 151.0))
+    assert describe(change["name"]).unit == describe(error["name"]).unit == "meV/Å"
+    assert reference_properties({"pk": 7}) == []
