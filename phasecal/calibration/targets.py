@@ -67,6 +67,11 @@ def states_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
     return states
 
 
+def anchor_of(boundary: dict[str, Any]) -> dict[str, Any]:
+    """Return what a calibration step needs to know of a boundary measured or estimated for a model."""
+    return {key: boundary[key] for key in ("phases", "pressure_gpa", "temperature_k", "sigma_k", "model_hash")}
+
+
 def anchored_targets(campaign: dict[str, Any]) -> list[int]:
     """Return the indices of the targets where a calibration measures the boundary: all, or the ``anchors`` of each.
 

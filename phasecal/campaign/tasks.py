@@ -44,6 +44,11 @@ def is_liquid(campaign: Task, phase: str) -> bool:
     return "melt" in campaign["phases"][phase]
 
 
+def crystals_of(campaign: Task) -> list[str]:
+    """Return the names of the crystalline phases."""
+    return [name for name in campaign["phases"] if not is_liquid(campaign, name)]
+
+
 def bulk_task(
     campaign: Task, *, phase: str, temperature_k: float, pressure_gpa: float, timestep_fs: float, seed: int
 ) -> Task:

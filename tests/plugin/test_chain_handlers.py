@@ -13,7 +13,7 @@ from aiida.manage.manager import get_manager
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.workchains import coexistence
-from aiida_phasecal.workchains.calibrate import MAX_HALVINGS, NO_OVERLAP, CalibrateWorkChain
+from aiida_phasecal.workchains.calibrate import MAX_HALVINGS, NO_OVERLAP, NO_RESULT, CalibrateWorkChain
 from aiida_phasecal.workchains.coexistence import CoexistenceWorkChain
 
 from phasecal.campaign.load import load_campaign
@@ -129,7 +129,8 @@ def calibration(codes, model_node, copper_model, campaign, make_sample):
         for model in (copper_model, far)
         for phase in ("fcc", "liquid")
     ]
-    chain.ctx.anchors = [{"phases": ["fcc", "liquid"], "model_hash": copper_model.hash, "temperature_k": 1320.0}]
+    where = {"phases": ["fcc", "liquid"], "pressure_gpa": 0.0, "temperature_k": 1320.0, "sigma_k": 2.0}
+    chain.ctx.anchors = [{**where, "model_hash": copper_model.hash}]
     chain.ctx.stage = [1350.0]
     chain.ctx.step_job = ended(NO_OVERLAP)
     return chain
@@ -168,3 +169,17 @@ def test_nothing_is_halved_that_cannot_help(calibration):
     assert calibration.inspect_update().status == failed
     calibration.ctx.step_job = ended(530)
     assert calibration.inspect_update().status == failed
+
+
+@pytest.mark.parametrize("status", NO_RESULT)
+def test_a_step_whose_machine_was_restarted_runs_again_once(calibration, status):
+    calibration.ctx.round = 3
+    calibration.ctx.step_job = ended(status)
+    models = list(calibration.ctx.models)
+    assert calibration.inspect_update() is None
+    assert (calibration.ctx.round, calibration.ctx.models) == (2, models)
+    calibration.run_samples()
+    assert not calibration.submitted
+    calibration.run_update()
+    assert [given["metadata"]["call_link_label"] for given in calibration.submitted] == ["round_03"]
+    assert calibration.inspect_update().status == CalibrateWorkChain.exit_codes.ERROR_UPDATE_FAILED.status

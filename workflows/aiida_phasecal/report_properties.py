@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phasecal.campaign.tasks import is_liquid
+from phasecal.campaign.tasks import crystals_of, is_liquid
 from phasecal.errors import DataError
 from phasecal.observables.liquid import diffusion_coefficient, rdf
 
@@ -86,7 +86,7 @@ def room_temperature(node) -> list[dict]:
         return []
     results = dict(node.outputs.room_temperature.items())
     campaign = node.inputs.campaign.get_dict()
-    crystals = [name for name, phase in campaign["phases"].items() if "melt" not in phase]
+    crystals = crystals_of(campaign)
     atoms_per_cell = {"fcc": 4, "bcc": 2, "sc": 1, "diamond": 8}
     found = []
     for i, name in enumerate(crystals):

@@ -36,7 +36,8 @@ CalcJobNodeCaching._hash_ignored_inputs = [*CalcJobNodeCaching._hash_ignored_inp
 
 SCHEDULER_LOG = "`verdi calcjob outputcat PK _scheduler-stderr.txt`."
 RESTARTED = (
-    "nothing for an MD run, which is restarted by itself; `phasecal resume` the campaign if it was a calibration step."
+    "nothing at first: MD runs are restarted by themselves, a calibration step once if its node failed; else "
+    "`phasecal resume` the campaign."
 )
 MAKE_ROOM = (
     "make room on the disk or in the quota of the computer (`verdi calcjob cleanworkdir` empties folders of old jobs), "

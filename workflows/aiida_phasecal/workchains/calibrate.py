@@ -24,22 +24,19 @@ from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from aiida_phasecal.workchains.verify import VerifyWorkChain
 from phasecal.calibration.stages import comes_near, reachable_temperature, shorter_reaches
-from phasecal.calibration.targets import anchored_targets, step_parameters, targets_of
-from phasecal.campaign.tasks import bulk_task, derive_seed, state_label
+from phasecal.calibration.targets import anchor_of, anchored_targets, step_parameters, targets_of
+from phasecal.campaign.tasks import bulk_task, crystals_of, derive_seed, state_label
 from phasecal.freeenergy.line import predict_from
 
 ROOM_TEMPERATURE_K = 300.0
-NO_OVERLAP = TaskCalculation.exit_codes.ERROR_OVERLAP.status
+CODES = TaskCalculation.exit_codes
+NO_OVERLAP = CODES.ERROR_OVERLAP.status
+NO_RESULT = (CODES.ERROR_RESULT_MISSING.status, CODES.ERROR_SCHEDULER_NODE_FAILURE.status)
 MAX_HALVINGS = 3
 """How often in a row a step is halved because the model at its end overlaps too little."""
 MAX_TRIES = 5
 """How often in a row the samples of a round are tried again because a phase was lost."""
 PHASE_LOST = SampleWorkChain.exit_codes.ERROR_PHASE_LOST.status
-
-
-def anchor_of(boundary: dict) -> dict:
-    """What a calibration step needs to know of a boundary measured or estimated for a model."""
-    return {key: boundary[key] for key in ("phases", "pressure_gpa", "temperature_k", "sigma_k", "model_hash")}
 
 
 class CalibrateWorkChain(CampaignWorkChain):
@@ -131,8 +128,7 @@ class CalibrateWorkChain(CampaignWorkChain):
         self.ctx.round = 0
         self.ctx.anchored_again = 0
         self.ctx.converged = False
-        self.ctx.halvings = 0
-        self.ctx.tries = 0
+        self.ctx.halvings = self.ctx.steps_lost = self.ctx.tries = 0
         self.ctx.superheating = [self.ctx.settings["max_superheating"]] * len(self.ctx.targets)
         self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
 
@@ -283,10 +279,11 @@ class CalibrateWorkChain(CampaignWorkChain):
     def inspect_update(self):
         """Decide: done, measure again near the target, or go on with the next model."""
         if not self.ctx.step_job.is_finished_ok:
-            if self.ctx.step_job.exit_status == NO_OVERLAP and self.step_back():
+            status = self.ctx.step_job.exit_status
+            if (status in NO_RESULT and self.run_step_again()) or (status == NO_OVERLAP and self.step_back()):
                 return None
             return self.exit_codes.ERROR_UPDATE_FAILED.format(message=failure(self.ctx.step_job))
-        self.ctx.halvings = 0
+        self.ctx.halvings = self.ctx.steps_lost = 0
         result = self.ctx.step_job.outputs.result
         estimates = ", ".join(f"{t['temperature_k']:.1f} ± {t['sigma_k']:.1f} K" for t in result["targets"])
         self.report(f"round {self.ctx.round}: {estimates}{', converged' if result['converged'] else ''}")
@@ -300,6 +297,15 @@ class CalibrateWorkChain(CampaignWorkChain):
             self.ctx.converged = False
             self.ctx.models.append(self.ctx.step_job.outputs.model)
         return None
+
+    def run_step_again(self) -> bool:
+        """Let a step that left nothing run a second time: as a rule its machine was restarted under it."""
+        self.ctx.steps_lost += 1
+        if self.ctx.steps_lost > 1:
+            return False
+        self.ctx.round -= 1
+        self.report(f"{failure(self.ctx.step_job)}; running it again")
+        return True
 
     def step_back(self) -> bool:
         """Replace the current model, which overlaps too little with others, by one halfway to the model before it.
@@ -362,7 +368,7 @@ class CalibrateWorkChain(CampaignWorkChain):
         self.out("estimate", self.ctx.result)
         children = {"verification": self.submit(VerifyWorkChain, **handed_down(self, model=self.ctx.models[-1]))}
         for role, model in (("initial", self.ctx.models[0]), ("final", self.ctx.models[-1])):
-            for phase in self.crystals():
+            for phase in crystals_of(self.ctx.campaign):
                 task = bulk_task(
                     self.ctx.campaign,
                     phase=phase,
@@ -374,16 +380,12 @@ class CalibrateWorkChain(CampaignWorkChain):
                 children[f"room_{role}_{phase}"] = self.submit(SampleWorkChain, **sample_inputs(self, task, model))
         return ToContext(**children)
 
-    def crystals(self) -> list[str]:
-        """Crystalline phases of the campaign."""
-        return [name for name, phase in self.ctx.campaign["phases"].items() if "melt" not in phase]
-
     def inspect_verification(self):
         """The verified numbers are the result."""
         room = {
             f"{role}_{phase}": self.ctx[f"room_{role}_{phase}"].outputs.properties
             for role in ("initial", "final")
-            for phase in self.crystals()
+            for phase in crystals_of(self.ctx.campaign)
             if self.ctx[f"room_{role}_{phase}"].is_finished_ok
         }
         if room:
