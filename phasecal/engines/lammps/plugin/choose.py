@@ -1,7 +1,7 @@
 """How a JAX model runs in LAMMPS on this machine: the plugin where it can be built, else ``fix external``.
 
-Before, a process of its own tries whether its module can be read at all (:mod:`phasecal.module`): LAMMPS and its ranks
-then find it remembered.
+Before, a process of its own tries whether its module can be read at all (:mod:`phasecal.module`), unless the plugin
+computes the model by itself: LAMMPS and its ranks then find it remembered.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ def prepare_model(folder: Path, ranks: int = 1) -> EngineError | None:
         DataError: The artifact is damaged, or JAX cannot read its module here.
         EngineError: Neither is possible; the message says why not, for both.
     """
-    if (folder / ARTIFACT_FILE).exists():
-        read_artifact(folder / ARTIFACT_FILE).check_module()
+    artifact = read_artifact(folder / ARTIFACT_FILE) if (folder / ARTIFACT_FILE).exists() else None
+    if artifact and not artifact.is_native:
+        artifact.check_module()
     try:
         install_plugin(folder)
     except EngineError as no_plugin:
+        if artifact and artifact.is_native:
+            artifact.check_module()
         try:
             check_external(folder, ranks)
         except EngineError as no_external:

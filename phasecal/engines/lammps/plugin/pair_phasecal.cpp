@@ -7,10 +7,13 @@
 // to all neighbours within the cutoff; energies e_i and slopes g_ij = de_i/dr_ij come back. f_i += g_ij, f_j -= g_ij:
 // forces on ghosts go home in LAMMPS' own reverse communication, so any number of ranks gives the same numbers.
 // A model that passes messages takes the row of the atom that a neighbour is, or is an image of, in place of its species;
-// then g_ij = dU/dr_ij, and there is one rank.
+// then g_ij = dU/dr_ij, and there is one rank. A moment-network, whose arrays are in the artifact, is computed here without
+// JAX (moment_network.h), once it has shown that it makes the artifact's reference outputs of the reference inputs.
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+
+#include "moment_network.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -25,6 +28,7 @@
 #include <algorithm>
 #include <cstring>
 #include <dlfcn.h>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -48,6 +52,21 @@ struct Array {    // memory of a NumPy array, without a copy
   void release()
   {
     if (view.obj) PyBuffer_Release(&view);
+  }
+};
+
+template <typename T> struct Native {    // a moment-network and what it computes
+  phasecal::MomentNetwork<T> network;
+  std::vector<double> energies;
+  std::vector<T> slopes;
+
+  explicit Native(const phasecal::MomentArrays &arrays) : network(arrays) {}
+
+  void evaluate(const phasecal::Rows<T> &rows)
+  {
+    energies.resize(rows.n);
+    slopes.resize(static_cast<size_t>(rows.n) * rows.columns * 3);
+    network.evaluate(rows, energies.data(), slopes.data());
   }
 };
 
@@ -98,6 +117,10 @@ class PairPhasecal : public Pair {
     cutoff = number("cutoff");
     is_double = number("item_size") == sizeof(double);
     passes_messages = number("passes_messages") != 0.0;
+    if (is_double)
+      start_native(twofold);
+    else
+      start_native(single);
     if (!allocated) {
       memory->create(setflag, n + 1, n + 1, "pair:setflag");
       memory->create(cutsq, n + 1, n + 1, "pair:cutsq");
@@ -117,16 +140,12 @@ class PairPhasecal : public Pair {
     if (list->inum > 0) {
       Gil gil;
       for (int width = pack(); list->inum > rows || width > columns; width = pack()) grow(width);
-      PyObject *result = checked(PyObject_CallMethod(session, "evaluate", nullptr));
-      Array energies, slopes;
-      if (!energies.open(PyTuple_GetItem(result, 0), 0) || !slopes.open(PyTuple_GetItem(result, 1), 0)) fail();
-      if (is_double)
-        add(energies.data<double>(), slopes.data<double>());
+      if (single)
+        run_native(*single);
+      else if (twofold)
+        run_native(*twofold);
       else
-        add(energies.data<float>(), slopes.data<float>());
-      energies.release();
-      slopes.release();
-      Py_DECREF(result);
+        run_session();
     }
     if (vflag_fdotr) virial_fdotr_compute();
   }
@@ -139,6 +158,8 @@ class PairPhasecal : public Pair {
   int rows = 0, columns = 0;
   double cutoff = 0.0;
   bool is_double = false, passes_messages = false;
+  std::unique_ptr<Native<float>> single;      // neither where the model is not a moment-network
+  std::unique_ptr<Native<double>> twofold;
 
   void start_python()
   {
@@ -177,6 +198,71 @@ class PairPhasecal : public Pair {
     const double result = PyFloat_AsDouble(value);
     Py_DECREF(value);
     return result;
+  }
+
+  // Make a model of arrays that Python holds, if it has any, and check it with the reference of the artifact.
+  template <typename T> void start_native(std::unique_ptr<Native<T>> &native)
+  {
+    single.reset(), twofold.reset();
+    PyObject *arrays = checked(PyObject_GetAttrString(session, "native"));
+    if (arrays != Py_None) {
+      phasecal::MomentArrays m{};
+      Py_buffer hidden, parts[6];
+      if (!PyArg_ParseTuple(arrays, "iiidy*y*y*y*y*y*y*", &m.n_elements, &m.n_radial, &m.n_basis, &m.guard, &hidden,
+                            &parts[0], &parts[1], &parts[2], &parts[3], &parts[4], &parts[5]))
+        fail();
+      const int *sizes = static_cast<int *>(hidden.buf);
+      m.hidden.assign(sizes, sizes + hidden.len / sizeof(int));
+      m.cutoff = cutoff;
+      const double **targets[] = {&m.theta, &m.radial, &m.mean, &m.scale, &m.references, &m.inner};
+      for (int i = 0; i < 6; i++) *targets[i] = static_cast<double *>(parts[i].buf);
+      native = std::make_unique<Native<T>>(m);
+      PyBuffer_Release(&hidden);
+      for (Py_buffer &part : parts) PyBuffer_Release(&part);
+      check_native(*native);
+    }
+    Py_DECREF(arrays);
+  }
+
+  template <typename T> void check_native(Native<T> &native)
+  {
+    PyObject *reference = checked(PyObject_GetAttrString(session, "reference"));
+    Array inputs[3];
+    for (int i = 0; i < 3; i++)
+      if (!inputs[i].open(PyTuple_GetItem(reference, i), PyBUF_ND)) fail();
+    const int n = inputs[0].view.shape[0], width = inputs[0].view.shape[1];
+    const std::vector<int> all(n, width);
+    native.evaluate({inputs[0].data<T>(), inputs[1].data<int>(), inputs[2].data<int>(), all.data(), n, width});
+    for (Array &input : inputs) input.release();
+    Py_DECREF(reference);
+    Py_DECREF(checked(PyObject_CallMethod(session, "check", "NN", view(native.energies), view(native.slopes))));
+  }
+
+  template <typename T> PyObject *view(std::vector<T> &values)
+  {
+    char *memory = reinterpret_cast<char *>(values.data());
+    return checked(PyMemoryView_FromMemory(memory, values.size() * sizeof(T), PyBUF_READ));
+  }
+
+  template <typename T> void run_native(Native<T> &native)
+  {
+    const int *kinds = species.data<int>(), *neighbor_kinds = others.data<int>();
+    native.evaluate({vectors.data<T>(), kinds, neighbor_kinds, counts.data(), list->inum, columns});
+    add(native.energies.data(), native.slopes.data());
+  }
+
+  void run_session()
+  {
+    PyObject *result = checked(PyObject_CallMethod(session, "evaluate", nullptr));
+    Array energies, slopes;
+    if (!energies.open(PyTuple_GetItem(result, 0), 0) || !slopes.open(PyTuple_GetItem(result, 1), 0)) fail();
+    if (is_double)
+      add(energies.data<double>(), slopes.data<double>());
+    else
+      add(energies.data<float>(), slopes.data<float>());
+    energies.release();
+    slopes.release();
+    Py_DECREF(result);
   }
 
   void grow(int width)
@@ -236,7 +322,7 @@ class PairPhasecal : public Pair {
     return width;
   }
 
-  template <typename T> void add(const T *energies, const T *slopes)
+  template <typename E, typename T> void add(const E *energies, const T *slopes)
   {
     double **x = atom->x, **f = atom->f;
     for (int row = 0; row < list->inum; row++) {
