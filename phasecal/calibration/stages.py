@@ -19,17 +19,24 @@ def reachable_temperature(target_k: float, anchor_k: float, superheating: float)
     return min(max(target_k, anchor_k * (1 - superheating)), anchor_k * (1 + superheating))
 
 
-def comes_near(boundaries_k: Sequence[float], stage_k: Sequence[float], reaches: Sequence[float]) -> bool:
-    """Say whether a model is so near to a stage on the way that the next one can begin.
+def comes_near(
+    targets_k: Sequence[float], boundaries_k: Sequence[float], stage_k: Sequence[float], reaches: Sequence[float]
+) -> bool:
+    """Say whether a model is so near to a stage on the way, or so far past it, that the next one can begin.
 
-    A stage need not be met: what its noise leaves is seen again at the next, and a measured anchor ends the way.
+    A stage need not be met: what its noise leaves is seen again at the next, and a measured anchor ends the way. And
+    after a phase was lost, a stage can lie behind what the model has come to.
 
     Args:
+        targets_k: Where the way ends.
         boundaries_k: Where the model has its boundary, per target.
         stage_k: Where the rounds work.
         reaches: How far beyond a boundary they may, relative.
     """
-    return all(abs(b - t) <= NEAR * reach * t for b, t, reach in zip(boundaries_k, stage_k, reaches, strict=True))
+    return all(
+        abs(b - t) <= NEAR * reach * t or (b - t) * (target - t) > 0.0
+        for target, b, t, reach in zip(targets_k, boundaries_k, stage_k, reaches, strict=True)
+    )
 
 
 def shorter_reaches(

@@ -160,7 +160,7 @@ def test_where_a_stage_moves_the_model_of_the_anchor_is_sampled_too(anchored, mo
     assert at_900 == [(phase, 900.0, 1.0, name) for name in hashes for phase in FIRST]
 
 
-@pytest.mark.parametrize(("off_k", "goes_on"), [(0.03, True), (0.05, False)])
+@pytest.mark.parametrize(("off_k", "goes_on"), [(-0.03, True), (-0.05, False), (0.05, False)])
 def test_a_stage_on_the_way_ends_when_the_model_comes_near(anchored, off_k, goes_on):
     stage = anchored.ctx.stage
     estimates = [

@@ -329,9 +329,9 @@ class CalibrateWorkChain(CampaignWorkChain):
         Where the model has its boundaries now, by the estimate of this round, serves as its anchor from here on: good
         enough on the way, because a measured anchor near the target replaces it in the end.
         """
-        boundaries = self.ctx.latest
-        stage = self.reachable(boundaries)
-        near = comes_near(boundaries, self.ctx.stage, self.ctx.superheating)
+        boundaries, stage = self.ctx.latest, self.reachable(self.ctx.latest)
+        targets_k = [target["temperature_k"] for target in self.ctx.targets]
+        near = comes_near(targets_k, boundaries, self.ctx.stage, self.ctx.superheating)
         if self.at_target() or not (result["converged"] or near or self.is_at_target(stage)):
             return False
         model_hash = self.ctx.models[-1].model_hash
