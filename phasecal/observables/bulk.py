@@ -53,6 +53,7 @@ class BulkResult:
         potential_ev: Potential energy, eV/atom.
         enthalpy_ev: U + PV + 3/2 kT at the thermostat's T and the barostat's P, eV/atom.
         volume_a3: Volume, Å³/atom.
+        lattice: Of a crystal: ``a``, Å, and of hcp ``c_over_a``; ``None`` as above.
         order: Bragg amplitude of every frame of a solid, global Q6 of every frame of a liquid.
         rejections: Why the run cannot be used; empty when it can.
     """
@@ -63,6 +64,7 @@ class BulkResult:
     potential_ev: Estimate | None
     enthalpy_ev: Estimate | None
     volume_a3: Estimate | None
+    lattice: dict[str, Estimate | None]
     order: list[float]
     rejections: list[str]
 
@@ -77,11 +79,17 @@ class BulkResult:
         estimates = {name: getattr(self, name) for name in names}
         return {
             "phase": self.phase,
-            **{name: None if value is None else value.to_dict() for name, value in estimates.items()},
+            **{name: _plain(value) for name, value in estimates.items()},
+            "lattice": {name: _plain(value) for name, value in self.lattice.items()},
             "order": self.order,
             "accepted": self.accepted,
             "rejections": self.rejections,
         }
+
+
+def _plain(value: Estimate | None) -> dict[str, Any] | None:
+    """An estimate for JSON."""
+    return None if value is None else value.to_dict()
 
 
 def analyse_bulk(sample: Sample, thermo: Thermo, task: Mapping[str, Any], solid: bool) -> BulkResult:
@@ -130,9 +138,20 @@ def analyse_bulk(sample: Sample, thermo: Thermo, task: Mapping[str, Any], solid:
         potential_ev=means["potential energy"][0],
         enthalpy_ev=means["enthalpy"][0],
         volume_a3=means["volume"][0],
+        lattice=_lattice(thermo, checked) if solid else {},
         order=[round(float(value), 4) for value in order],
         rejections=[reason for reason in reasons if reason is not None],
     )
+
+
+def _lattice(thermo: Thermo, task: BulkTask) -> dict[str, Estimate | None]:
+    """Mean edge of the cubic cell, or a and c/a of hcp, whose orthogonal cell has the edges a, √3 a and c."""
+    cell = crystal(task.structure)
+    edges = [thermo[name] / n for name, n in zip(("lx", "ly", "lz"), repeats(cell, task.n_atoms), strict=True)]
+    if task.structure["prototype"] != "hcp":
+        return {"a": average("a", np.cbrt(np.prod(edges, axis=0)))[0]}
+    a = np.sqrt(edges[0] * edges[1] / 3**0.5)
+    return {"a": average("a", a)[0], "c_over_a": average("c/a", edges[2] / a)[0]}
 
 
 def phase_of_frames(

@@ -38,6 +38,7 @@ PROPERTIES: dict[str, PropertyKind] = {
     "a0": PropertyKind("a, 0 K", "Å", 4, exact=True),
     "c0": PropertyKind("c, 0 K", "Å", 4, exact=True),
     "a": PropertyKind("a", "Å"),
+    "c_over_a": PropertyKind("c/a", "1"),
     "enthalpy_change": PropertyKind("ΔH", "meV/atom", joint=" → "),
     "volume_change": PropertyKind("ΔV", "Å³/atom", joint=" → "),
     "bulk_modulus": PropertyKind("bulk modulus, 0 K", "GPa", 2, exact=True),

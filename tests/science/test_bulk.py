@@ -60,7 +60,11 @@ def thermo_of(task, sample):
     pe = n_atoms * (-3.3 + rng.normal(scale=0.005, size=n))
     press = task["pressure_gpa"] + rng.normal(scale=0.4, size=n)
     volume = n_atoms * (12.7 + lfilter([1], [1, -0.9], rng.normal(scale=0.01, size=n)))
-    return {"step": steps, "temp": temp, "ke": ke, "pe": pe, "press": press, "volume": volume}
+    series = {"step": steps, "temp": temp, "ke": ke, "pe": pe, "press": press, "volume": volume}
+    ideal = sample.cells[0].diagonal()
+    shear = np.exp(rng.normal(scale=1e-3, size=n))
+    scales = np.cbrt(volume / np.prod(ideal)) * np.array([1 / shear, np.ones(n), shear])
+    return series | dict(zip(("lx", "ly", "lz"), scales * ideal[:, None], strict=True))
 
 
 def test_a_good_solid_gives_its_averages(md):
@@ -76,6 +80,23 @@ def test_a_good_solid_gives_its_averages(md):
     assert data["accepted"]
     assert data["volume_a3"]["sigma"] > 0
     assert len(data["order"]) == N_FRAMES
+
+
+@pytest.mark.parametrize(
+    ("structure", "expected"),
+    [
+        ({"prototype": "bcc", "elements": ["Cu"], "a": 2.9}, {"a": (2 * 12.7) ** (1 / 3)}),
+        (
+            {"prototype": "hcp", "elements": ["Cu"], "a": 2.6, "c": 4.2},
+            {"a": (2 * 12.7 / 0.75**0.5 / (4.2 / 2.6)) ** (1 / 3), "c_over_a": 4.2 / 2.6},
+        ),
+    ],
+)
+def test_lattice_parameters_are_those_of_the_mean_cell(md, structure, expected):
+    task = md.bulk_task(structure=structure)
+    sample = solid_of(task)
+    lattice = analyse_bulk(sample, thermo_of(task, sample), task, solid=True).lattice
+    assert {name: mean.value for name, mean in lattice.items()} == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_superheated_solid_that_melted_during_sampling_is_rejected_with_the_time(md):

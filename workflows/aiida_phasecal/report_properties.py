@@ -81,31 +81,23 @@ def cold_properties(rounds: list[dict], final_hash: str) -> list[dict]:
 
 
 def room_temperature(node) -> list[dict]:
-    """Lattice parameters at 300 K of cubic crystals, from their mean volumes."""
+    """Lattice parameters of crystals at 300 K; records of before they were kept have none."""
     if "room_temperature" not in node.outputs:
         return []
     results = dict(node.outputs.room_temperature.items())
-    campaign = node.inputs.campaign.get_dict()
-    atoms_per_cell = {"fcc": 4, "bcc": 2, "sc": 1, "diamond": 8}
     found = []
-    for i, name in enumerate(crystals_of(campaign)):
-        n = atoms_per_cell.get(campaign["phases"][name]["prototype"])
-        if n is None:
-            continue
-        entry: dict = {"name": "a[300 K]" if i == 0 else f"a[{name} 300 K]", "unit": "Å"}
-        for role in ("initial", "final"):
-            result = results.get(f"{role}_{name}")
-            if result is not None:
-                entry[role], entry[f"{role}_sigma"] = lattice_parameter(result["volume_a3"], n)
-                entry[f"{role}_pk"] = result.pk
-        found.append(entry)
+    for i, phase in enumerate(crystals_of(node.inputs.campaign.get_dict())):
+        where = "300 K" if i == 0 else f"{phase} 300 K"
+        for name, unit in (("a", "Å"), ("c_over_a", "1")):
+            entry: dict = {"name": f"{name}[{where}]", "unit": unit}
+            for role in ("initial", "final"):
+                if (result := results.get(f"{role}_{phase}")) is None:
+                    continue
+                if estimate := result.get_dict().get("lattice", {}).get(name):
+                    entry |= {role: estimate["value"], f"{role}_sigma": estimate["sigma"], f"{role}_pk": result.pk}
+            if "initial" in entry or "final" in entry:
+                found.append(entry)
     return found
-
-
-def lattice_parameter(volume: dict, atoms_per_cell: int) -> tuple[float, float]:
-    """Edge of the cubic cell and its σ, Å, from the volume per atom."""
-    a = (volume["value"] * atoms_per_cell) ** (1 / 3)
-    return a, a * volume["sigma"] / volume["value"] / 3
 
 
 def transition_properties(initial, verified) -> list[dict]:
