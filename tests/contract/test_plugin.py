@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk
 from ase.io.lammpsdata import write_lammps_data
+from plugin_runs import BIN, STATIC, run, static
 
 from phasecal.artifact import read_artifact
 from phasecal.campaign.sources import potentials_folder
@@ -26,24 +26,6 @@ from phasecal.potentials.eam import EamModel
 from phasecal.potentials.lj import LjModel
 
 pytestmark = pytest.mark.usefixtures("plugin_toolchain")
-BIN = Path(sys.executable).parent
-
-STATIC = """
-units metal
-atom_style atomic
-atom_modify map array sort 0 0
-boundary p p p
-read_data start.data
-{commands}
-compute energy all pe/atom
-compute stress all stress/atom NULL virial
-compute virial all pressure NULL virial
-thermo_style custom step pe c_virial[*]
-thermo_modify norm no format float %.17g
-dump d all custom 1 {name}.dump id fx fy fz c_energy c_stress[*]
-dump_modify d sort id format float %.17g
-run 0
-"""
 
 NVE = """
 units metal
@@ -86,28 +68,6 @@ def disordered(model):
     atoms.set_cell([[16.0, 0.0, 0.0], [0.5, 8.2, 0.0], [-0.4, 0.7, 8.1]], scale_atoms=True)
     atoms.positions += rng.normal(0.0, 0.15, (len(atoms), 3))
     return atoms
-
-
-def run(folder, script, name, commands, ranks=1):
-    """Run LAMMPS; return its output."""
-    (folder / f"{name}.in").write_text(script.format(commands="\n".join(commands), name=name))
-    launcher = [BIN / "mpiexec", "-n", str(ranks)] if ranks > 1 else []
-    return subprocess.run(
-        [*launcher, BIN / "lmp", "-in", f"{name}.in", "-log", f"{name}.log"],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def static(folder, name, commands, ranks=1):
-    """Return energy and virial pressure of the cell, and forces, energies and stresses of atoms."""
-    done = run(folder, STATIC, name, commands, ranks)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    line = re.search(r"^ +0 +(.*)$", (folder / f"{name}.log").read_text(), re.MULTILINE).group(1)
-    return np.array(line.split(), dtype=float), np.loadtxt(folder / f"{name}.dump", skiprows=9)[:, 1:]
 
 
 @pytest.fixture(scope="module")

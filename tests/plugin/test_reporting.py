@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from aiida import orm
+from aiida.common.extendeddicts import AttributeDict
 from aiida_phasecal.report_model import functions, parameters
-from aiida_phasecal.report_properties import reference_properties
+from aiida_phasecal.report_properties import reference_properties, room_temperature
 from aiida_phasecal.report_runs import cost_parts, rejections
 from aiida_phasecal.reporting import line
 from aiida_phasecal.tree import process_tree
@@ -87,3 +90,21 @@ def test_forces_of_reference_frames_are_reported_in_mev():
     assert (error["initial"], error["final"]) == pytest.approx((148.0, 151.0))
     assert describe(change["name"]).unit == describe(error["name"]).unit == "meV/Å"
     assert reference_properties({"pk": 7}) == []
+
+
+def test_lattices_at_room_temperature_are_reported_as_far_as_they_are_known():
+    def sampled(**lattice):
+        known = {name: {"value": value, "sigma": 0.01} for name, value in lattice.items()}
+        return SimpleNamespace(pk=5, get_dict=lambda: {"lattice": known})
+
+    room = {"initial_hcp": sampled(a=2.95, c_over_a=1.59), "final_hcp": sampled(a=2.96, c_over_a=1.6)}
+    room["final_bcc"] = sampled(a=3.3)
+    phases = {"hcp": {"prototype": "hcp"}, "bcc": {"prototype": "bcc"}, "liquid": {"melt": "bcc"}}
+    inputs = SimpleNamespace(campaign=SimpleNamespace(get_dict=lambda: {"phases": phases}))
+    found = room_temperature(SimpleNamespace(inputs=inputs, outputs=AttributeDict({"room_temperature": room})))
+    assert [(entry["name"], entry.get("initial"), entry["final"]) for entry in found] == [
+        ("a[300 K]", 2.95, 2.96),
+        ("c_over_a[300 K]", 1.59, 1.6),
+        ("a[bcc 300 K]", None, 3.3),
+    ]
+    assert [describe(entry["name"]).unit for entry in found] == [entry["unit"] for entry in found]

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import example as also
 from hypothesis import strategies as st
 
 from phasecal import module
@@ -192,6 +193,7 @@ def test_foreign_text_in_messages_cannot_move_a_cursor(text):
 
 @many
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: text.encode(errors="replace")))
+@also(b"\x1c0")  # a separator that is space to a pattern, and not to int()
 def test_any_bytes_as_every_kind_of_file(tmp_path, content):
     path = tmp_path / "file"
     path.write_bytes(content)
