@@ -1,8 +1,8 @@
 """What an artifact holds for models that the LAMMPS plugin computes by itself, without JAX.
 
-XLA makes slow code of a moment-network: small contractions over neighbours, one atom after the other. The plugin has
-the formula in C++ (``engines/lammps/plugin/moment_network.h``), and the artifact its arrays beside the module. Which
-formula they belong to is said in the record; a plugin that does not know it runs the module.
+The plugin has the formula of a moment-network in C++ (``engines/lammps/plugin/moment_network.h``), five times faster
+than through JAX (docs/adr/0043), and the artifact its arrays beside the module. Which formula they belong to is said in
+the record; a plugin that does not know it runs the module.
 """
 
 from __future__ import annotations
