@@ -92,6 +92,11 @@ def sweep_tasks(campaign: Task, state: Task, timestep_fs: float) -> list[Task]:
     ]
 
 
+def once_more(task: Task) -> Task:
+    """Return the same task with another seed."""
+    return task | {"seed": derive_seed(task["seed"], "once more")}
+
+
 def _common(campaign: Task, state: Task, timestep_fs: float, switch_steps: int) -> Task:
     """Entries of all switching tasks but kind and seed."""
     block = campaign["protocol"]["free_energy"]

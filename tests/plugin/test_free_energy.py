@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
+from aiida_phasecal.workchains import free_energy
 from aiida_phasecal.workchains.free_energy import FreeEnergyWorkChain
 
 from phasecal.campaign.free_energy_tasks import cell_task, sweep_tasks, switching_tasks
@@ -98,3 +99,33 @@ def test_real_run(codes, model_node, campaign):
     entropy = -(gibbs[-1] - gibbs[0]) / 30.0
     assert entropy == pytest.approx(3.6e-4, rel=0.25)  # 35 J/mol/K
     assert min(result["curve"]["sigma_ev"]) > 0
+
+
+@pytest.mark.parametrize("n_losses", [1, 2])
+def test_a_run_that_lost_its_phase_is_done_once_more(n_losses, codes, model_node, campaign, monkeypatch):
+    """Of four runs one may be lost; with two the phase counts as lost."""
+    campaign["protocol"]["free_energy"] |= {
+        "n_atoms": 32,
+        "cell_steps": 500,
+        "switch_steps": 200,
+        "max_dissipation": 99.0,
+    }
+    seen: list[list[int]] = []
+
+    def losing(*args, **kwargs):
+        result = analysed(*args, **kwargs)
+        seen.append(result["seeds"])
+        if len(seen) <= n_losses:
+            result["sweeps"][1]["rejections"] = ["fcc: the crystal was lost"]
+            result |= {"phase_lost": True, "accepted": False, "rejections": ["fcc: the crystal was lost"]}
+        return result
+
+    analysed = free_energy.free_energy_result
+    monkeypatch.setattr(free_energy, "free_energy_result", losing)
+    inputs = {"code": codes["lmp"], "model": model_node, "campaign": orm.Dict(campaign), "state": orm.Dict(STATE)}
+    outputs, node = run_get_node(FreeEnergyWorkChain, **inputs)
+    assert len(seen) == 2
+    assert seen[1][:3] == seen[0][:3]
+    assert seen[1][3] != seen[0][3]
+    assert outputs["free_energy"]["replaced"] == [f"seed {seen[0][3]}: fcc: the crystal was lost"]
+    assert node.exit_status == (0 if n_losses == 1 else 510), node.exit_message
