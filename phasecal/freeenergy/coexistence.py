@@ -166,7 +166,7 @@ def analyse_replica(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> 
         raise DataError(f"sample {sample.phase}: frames at steps that the series does not have")
     fraction = two_phase_order(sample, task).fraction
     time_ps = sample.steps * checked.timestep_fs / 1000
-    slab = judge_slab(fraction, time_ps)
+    slab = judge_slab(fraction, time_ps, checked.n_normal)
     guess_k = _next_guess(slab, time_ps, thermo, checked)
 
     kept = kept_lines(thermo, task)

@@ -200,7 +200,7 @@ def analyse_pinned(
     vectors = bragg_vectors(crystal(checked.structure), checked.box_repeats, in_plane=True)
     fraction = solid_fraction(sample, vectors).fraction
     time_ps = sample.steps * checked.timestep_fs / 1000
-    slab = judge_slab(fraction, time_ps)
+    slab = judge_slab(fraction, time_ps, checked.n_normal)
     field_ev = checked.kappa_ev * (thermo["q"] - checked.anchor)[kept]
     field, no_field = average("Q", field_ev)
     shares = _shares(thermo, kept, checked, solid, liquid)

@@ -1,6 +1,6 @@
 """Is a two-phase box still one: both layers thick enough in every frame, and the crystal free of lateral stress?
 
-Source of the gates: docs/adr/0009 (stress), 0013 (natural scales), 0014 (the window).
+Source of the gates: docs/adr/0009 (stress), 0013 (natural scales), 0014 and 0046 (the window).
 """
 
 from __future__ import annotations
@@ -14,9 +14,14 @@ from scipy.ndimage import median_filter
 
 from phasecal.observables.statistics import Estimate
 
-SOLID_WINDOW = (0.14, 0.68)
-"""Solid fraction by in-plane order at which both layers are thick enough, in every frame: a thin liquid freezes above
-T_m. By the bond order of the atoms the crystal fills 0.07 more (docs/adr/0014): 0.2 to 0.7 of the box."""
+THINNEST_CRYSTAL, THINNEST_LIQUID = 2.0, 4.5
+"""Cells along the box that both layers have by in-plane order, in every frame: a thin liquid freezes above T_m.
+
+In a box of 14 cells these are 0.14 and 0.32 of it. By the bond order of the atoms the crystal fills 0.07 more
+(docs/adr/0014): 0.2 to 0.7 of the box.
+"""
+SHORTEST_BOX = 14
+"""Cells of a box below which its layers are shares of it instead: no box is long enough for less."""
 MEDIAN_FRAMES = 5
 """Frames over which the solid fraction is smoothed (running median) before it is judged: single frames are noisy."""
 MAX_STRESS = 0.0692
@@ -42,9 +47,15 @@ class Slab:
     rejection: str | None
 
 
-def judge_slab(fraction: NDArray[np.float64], time_ps: NDArray[np.float64]) -> Slab:
-    """Judge the solid fraction and the time (ps) of every frame, each of shape (n_frames,)."""
-    low, high = SOLID_WINDOW
+def solid_window(n_normal: int) -> tuple[float, float]:
+    """Return the solid fractions between which both layers of a box of ``n_normal`` cells are thick enough."""
+    n_cells = max(n_normal, SHORTEST_BOX)
+    return round(THINNEST_CRYSTAL / n_cells, 2), round(1 - THINNEST_LIQUID / n_cells, 2)
+
+
+def judge_slab(fraction: NDArray[np.float64], time_ps: NDArray[np.float64], n_normal: int) -> Slab:
+    """Judge a box of ``n_normal`` cells by the solid fraction and the time (ps) of every frame, shape (n_frames,)."""
+    low, high = solid_window(n_normal)
     smooth = median_filter(fraction, MEDIAN_FRAMES, mode="nearest")
     outside = np.nonzero((smooth < low) | (smooth > high))[0]
     if not len(outside):

@@ -145,9 +145,9 @@ class Round(_Part):
 class Replica(_Part):
     """One interface run.
 
-    Time series of temperature (K) and solid fraction (0 to 1) over time (ps); the standard error of the mean
-    temperature (K) from blocks of a length (ps); the in-plane order along z (fraction of the box) in the first and
-    the last frame.
+    Time series of temperature (K) and solid fraction (0 to 1) over time (ps), and the fractions between which the run
+    counts; the standard error of the mean temperature (K) from blocks of a length (ps); the in-plane order along z
+    (fraction of the box) in the first and the last frame.
     """
 
     pk: int | None = None
@@ -156,6 +156,7 @@ class Replica(_Part):
     temperature_k: Series = []
     solid_fraction_time_ps: Series = []
     solid_fraction: Series = []
+    solid_window: tuple[float, float] | None = None
     temperature_mean_k: Number = None
     temperature_sigma_k: Sigma = None
     block_ps: Series = []

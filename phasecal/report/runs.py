@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from phasecal.observables.slab import SOLID_WINDOW
 from phasecal.report import style
 from phasecal.report.checks import estimate
 from phasecal.report.data import Anchor, Replica, ReportData, Series
@@ -81,8 +80,9 @@ def _temperature_panel(axes: Axes, anchor: Anchor) -> None:
 
 
 def _fraction_panel(axes: Axes, replicas: Sequence[Replica]) -> None:
-    for edge in ((0.0, SOLID_WINDOW[0]), (SOLID_WINDOW[1], 1.0)):
-        axes.axhspan(*edge, color=style.FAINT, alpha=0.55, lw=0)
+    for window in {replica.solid_window for replica in replicas if replica.solid_window}:
+        for edge in ((0.0, window[0]), (window[1], 1.0)):
+            axes.axhspan(*edge, color=style.FAINT, alpha=0.55, lw=0)
     for index, replica in enumerate(replicas):
         time, values = thin(replica.solid_fraction_time_ps, replica.solid_fraction)
         axes.plot(time, values, **_look(index, replica))
@@ -162,7 +162,7 @@ def interface_run(anchor: Anchor, number: int) -> Drawing | None:
     result = f" Combined: {combined} (line and grey band)." if combined else ""
     caption = (
         f"Interface runs, {title}.{result} Temperature: block means faint, running mean bold. Shaded solid fractions "
-        f"(below {SOLID_WINDOW[0]:g}, above {SOLID_WINDOW[1]:g}) reject a run."
+        "reject a run."
     )
     if "profile" in axes:
         caption += " Profile along the box: last frame bold, first faint; crystal high, liquid low."

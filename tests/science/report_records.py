@@ -21,6 +21,7 @@ def replica(rng: np.random.Generator, mean: float) -> dict[str, Any]:
         "temperature_k": (mean + noise).tolist(),
         "solid_fraction_time_ps": time[::10].tolist(),
         "solid_fraction": fraction.tolist(),
+        "solid_window": (0.14, 0.68),
         "temperature_mean_k": mean,
         "temperature_sigma_k": 5.0,
         "block_ps": [0.06 * 2**k for k in range(8)],

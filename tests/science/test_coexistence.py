@@ -10,6 +10,7 @@ import pytest
 from phasecal.errors import DataError, InputError
 from phasecal.freeenergy.coexistence import analyse_replica, combine_replicas
 from phasecal.observables.ensemble import ensemble_temperature
+from phasecal.observables.slab import judge_slab
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 T_M = 1326.0
@@ -99,6 +100,21 @@ def test_a_completely_melted_slab_is_rejected(md):
     assert not result.coexisting
     assert result.temperature_k is None
     json.dumps(result.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("n_normal", "share", "outcome"),
+    [
+        *[(14, 0.67, "coexisting"), (14, 0.7, "frozen"), (14, 0.15, "coexisting"), (14, 0.12, "melted")],
+        *[(22, 0.78, "coexisting"), (22, 0.81, "frozen"), (22, 0.1, "coexisting"), (22, 0.08, "melted")],
+        *[(7, 0.67, "coexisting"), (7, 0.7, "frozen"), (7, 0.15, "coexisting"), (7, 0.12, "melted")],
+    ],
+)
+def test_layers_are_judged_by_their_thickness(n_normal, share, outcome):
+    """4.5 cells of liquid and 2 of crystal; in a box of fewer than 14 cells as large a share as there."""
+    judged = judge_slab(np.full(9, share), np.arange(9.0), n_normal)
+    assert judged.outcome == outcome
+    assert (judged.rejection is None) == (outcome == "coexisting")
 
 
 def test_a_slab_that_freezes_is_rejected_and_the_next_guess_is_higher(md):

@@ -15,6 +15,7 @@ from aiida_phasecal.workchains.common import task_as_run
 from phasecal.errors import DataError
 from phasecal.freeenergy.coexistence import kept_lines, two_phase_order
 from phasecal.observables.ensemble import ensemble_temperature
+from phasecal.observables.slab import solid_window
 from phasecal.observables.statistics import block_errors
 
 MAX_POINTS = 800
@@ -44,6 +45,7 @@ def describe_anchor(label: str, run: orm.WorkChainNode) -> dict:
                 "temperature_k": thermo["temp"][::every].tolist(),
                 "solid_fraction_time_ps": replica["time_ps"],
                 "solid_fraction": replica["solid_fraction"],
+                "solid_window": solid_window(int(task["n_normal"])),
                 "temperature_mean_k": mean.get("value"),
                 "temperature_sigma_k": mean.get("sigma"),
                 **blocks(thermo, task, transition["n_atoms"]),
