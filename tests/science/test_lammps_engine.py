@@ -223,6 +223,17 @@ def test_a_bulk_run_is_reproducible_and_starts_where_it_should(md, tmp_path):
     ]
 
 
+def test_the_box_of_a_crystal_does_not_ring(md, tmp_path):
+    """Of the variance of V over 28 ps, 0.71 to 0.78 was in one line of 0.47 ps with the barostat of other runs."""
+    task = md.bulk_task(equilibration_steps=2000, production_steps=10_000, restart_every=20_000, sample_every=1000)
+    lammps.write_inputs(tmp_path, task | {"thermo_every": 5}, md.CopperFile())
+    lammps.run_lammps(tmp_path, "bulk")
+    volume = lammps.read_output(tmp_path, task, md.CopperFile.hash, ("Cu",)).thermo["volume"]
+    power = np.abs(np.fft.rfft((volume - volume.mean()) * np.hanning(len(volume)))) ** 2
+    peak = int(power.argmax())
+    assert power[peak - 3 : peak + 4].sum() < 0.5 * power.sum()
+
+
 def test_a_coexistence_run_keeps_its_sides_and_its_enthalpy(md, tmp_path):
     model, task = md.CopperFile(), md.coexistence_task()
     lammps.write_inputs(tmp_path, task, model)

@@ -21,7 +21,7 @@ class JaxMdCalculation(CalcJob):
     """One bulk run with jax-md; the code is the Python of an environment with phasecal."""
 
     _spec_class = BandedProcessSpec
-    CACHE_VERSION = 2  # to be raised when the same inputs give another result
+    CACHE_VERSION = 3  # to be raised when the same inputs give another result
 
     @classmethod
     def define(cls, spec) -> None:
