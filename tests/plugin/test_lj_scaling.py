@@ -21,10 +21,10 @@ boundaries: [{{phases: [fcc, liquid], pressures: [{pressure}], guess: {guess}}}]
 protocol:
   name: fast
   melt_factor: 3.0
-  bulk: {{n_atoms: 108, melt_steps: 2000, equilibration_steps: 1000, production_steps: 8000}}
+  bulk: {{n_atoms: 108, melt_steps: 2000, equilibration_steps: 500, production_steps: 3000}}
   transition:
     {{n_lateral: 4, n_normal: 12, replicas: 2, relative_spread: 0.01, relax_steps: 1000, melt_steps: 2000,
-      cool_steps: 1000, settle_steps: 500, production_steps: 8000, sample_every: 200, thermo_every: 50}}
+      cool_steps: 1000, settle_steps: 500, production_steps: 4000, sample_every: 200, thermo_every: 50}}
 """
 SEEDS = "scaling"
 """What seeds are made from; usually the hash of the model and the pressure are in it."""

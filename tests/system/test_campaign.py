@@ -159,7 +159,7 @@ def test_report_models_query_and_verdi(installation, campaign):
     assert "CoexistenceWorkChain" in tree and "LammpsMdCalculation" in tree
 
 
-def test_an_archive_gives_the_same_numbers_in_an_empty_profile(installation, campaign, check_import, tmp_path):
+def test_an_archive_is_as_large_as_was_said_and_overwrites_nothing(installation, campaign):
     expected = installation.json("archive", campaign, "-o", "small.aiida", "--dry-run")
     file = installation.folder / "small.aiida"
     assert not file.exists()
@@ -168,7 +168,6 @@ def test_an_archive_gives_the_same_numbers_in_an_empty_profile(installation, cam
     assert archived["written_bytes"] == size
     assert abs(expected["estimate_bytes"] - size) < 4 * expected["sigma_bytes"] + 0.02 * size
     assert "exists already" in installation.run("phasecal", "archive", campaign, "-o", "small.aiida", expect=2)
-    check_import(campaign, file, tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")

@@ -206,7 +206,8 @@ def _read_log(lines: Iterable[str], needed: set[str], last: int) -> _Log:
             row = _numbers(match[1])
             if len(row) == len(log.names):
                 step, cpu = row[log.names.index("Step")], _seconds(row[log.names.index("CPU")])
-                if log.stage == "production" and needed <= set(log.names) and step in range(last + 1):
+                # `step in range(last + 1)` counts up to a float
+                if log.stage == "production" and needed <= set(log.names) and step.is_integer() and 0 <= step <= last:
                     log.rows[int(step)] = log.names, row
         elif match := _LOOP.match(line):
             log.wall_s += _seconds(*_numbers(match[1])[:1])
