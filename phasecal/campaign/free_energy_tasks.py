@@ -12,7 +12,7 @@ from typing import Any
 
 from phasecal.campaign.tasks import Task, bulk_task, crystal_of, derive_seed, is_liquid
 from phasecal.freeenergy.uhlenbeck_ford import fluid_length, table
-from phasecal.structures.crystals import CUBIC, crystal, supercell
+from phasecal.structures.crystals import barostat_of, crystal, supercell
 
 AT_TARGET = ("reanchor", "verification")
 """Stages whose result is compared with experiment."""
@@ -85,7 +85,7 @@ def sweep_tasks(campaign: Task, state: Task, timestep_fs: float) -> list[Task]:
         "melt": liquid,
         "melt_temperature_k": campaign["protocol"]["melt_factor"] * state["temperature_k"] if liquid else None,
         "melt_steps": campaign["protocol"]["bulk"]["melt_steps"] if liquid else 0,
-        "barostat": "iso" if liquid or common["structure"]["prototype"] in CUBIC else "aniso",
+        "barostat": "iso" if liquid else barostat_of(common["structure"]),
     }
     return [
         common | own | {"seed": _seed(campaign, state, "sweep", i)} for i in range(n_repeats(block, state.get("stage")))

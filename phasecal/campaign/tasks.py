@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from phasecal.structures.crystals import CUBIC
+from phasecal.structures.crystals import barostat_of
 from phasecal.units import few_bits
 
 MAX_SEED = 899_999_999
@@ -60,7 +60,6 @@ def bulk_task(
     protocol = campaign["protocol"]
     structure = crystal_of(campaign, phase)
     liquid = is_liquid(campaign, phase)
-    cubic = liquid or structure["prototype"] in CUBIC
     block = protocol["bulk"]
     return {
         "schema": 1,
@@ -79,7 +78,7 @@ def bulk_task(
         "sample_every": block["sample_every"],
         "thermo_every": block["thermo_every"],
         "restart_every": protocol["restart_every"],
-        "barostat": "iso" if cubic else "aniso",
+        "barostat": "iso" if liquid else barostat_of(structure),
         "seed": seed,
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -32,6 +32,9 @@ _LATTICES: dict[str, tuple[str, int]] = {
 PROTOTYPES = (*_LATTICES, "L1_2")
 CUBIC = frozenset(PROTOTYPES) - {"hcp"}
 """Prototypes whose three edges stay equal by symmetry."""
+
+Barostat = Literal["iso", "hexagonal", "aniso"]
+"""Which edges of a box change by the same factor: all, x and y, none."""
 
 
 def crystal(structure: Mapping[str, Any]) -> Atoms:
@@ -68,6 +71,11 @@ def crystal(structure: Mapping[str, Any]) -> Atoms:
     atoms = _conventional(prototype, lattice, list(elements), float(structure["a"]), None if c is None else float(c))
     atoms.pbc = True
     return atoms
+
+
+def barostat_of(structure: Mapping[str, Any]) -> Barostat:
+    """Return the barostat that keeps the symmetry of a crystal: a box that may leave it is a way to another crystal."""
+    return "iso" if structure["prototype"] in CUBIC else "hexagonal"
 
 
 def _is_length(value: Any) -> bool:

@@ -8,7 +8,8 @@ freedom, because the total momentum is zero and stays so:
     w dv_a/dt = g_a − (thermostat),              g_a = Σ p_a²/m − ∂U/∂ln L_a − PV + Σ p²/(m n)
 
 The invariant measure is exp(−β(U + PV)) dV dx dp of the N − 1 independent atoms. ``iso`` moves all edges by the mean of
-the three g_a, which keeps the shape of the box; ``aniso`` moves each by its own. w = (n + 3) kT τ²/3 per edge in both.
+the three g_a, which keeps the shape of the box; ``hexagonal`` moves x and y by the mean of theirs; ``aniso`` moves each
+by its own. w = (n + 3) kT τ²/3 per edge in all.
 The conserved quantity is U + K + PV + Σ p_a²/2w + that of the two chains, see :func:`conserved_energy`.
 
 The Nosé–Hoover chains are jax-md's. Its own ``npt_nose_hoover`` is not used (jax-md 0.2.29): it scales the box
@@ -27,6 +28,7 @@ from jax import Array
 from jax_md.simulate import NoseHooverChain, nose_hoover_chain
 
 from phasecal.engines.jaxmd.state import CHAIN_LENGTH, Barostat, Ensemble, State
+from phasecal.structures import crystals
 
 CHAIN_STEPS, SUZUKI_YOSHIDA = 1, 3
 """How finely a chain is integrated in one step."""
@@ -102,9 +104,9 @@ def _chain_energy(chain: Array, freedom: int, kT: Array, tau: Array) -> Array:
     return jnp.sum(chain[1] ** 2 / (2 * weights * kT * tau**2)) + kT * jnp.sum(weights * chain[0])
 
 
-def _box_freedom(barostat: Barostat) -> int:
+def _box_freedom(barostat: crystals.Barostat) -> int:
     """Number of independent edges."""
-    return 3 if barostat == "aniso" else 1
+    return {"iso": 1, "hexagonal": 2, "aniso": 3}[barostat]
 
 
 def _couple(state: State, masses: Array, ensemble: Ensemble, barostat: Barostat) -> State:
@@ -147,6 +149,8 @@ def _push_edges(state: State, masses: Array, ensemble: Ensemble, barostat: Baros
     force = twice_kinetic + state.virial - work + twice_kinetic.sum() / degrees_of_freedom(state)
     if barostat == "iso":
         force = jnp.full(3, force.mean())
+    elif barostat == "hexagonal":
+        force = force.at[:2].set(force[:2].mean())
     return state._replace(edge_momenta=state.edge_momenta + force * ensemble.timestep / 2)
 
 

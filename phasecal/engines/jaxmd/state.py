@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from jax import Array
+
+from phasecal.structures import crystals
 
 CHAIN_LENGTH = 3
 """Thermostats per chain, as LAMMPS has by default."""
@@ -15,7 +17,8 @@ COLUMNS = (
 )
 """What is recorded beside the step: K, eV per cell, Å³, Å, GPa; force_sq is Σ F²/m in (eV/Å)²/amu."""
 
-Barostat = Literal["iso", "aniso"] | None
+Barostat = crystals.Barostat | None
+"""Which edges change together; None keeps them."""
 
 
 class Ensemble(NamedTuple):

@@ -8,8 +8,8 @@ from ase import Atoms
 from pydantic import Field
 
 from phasecal.engines.lammps.melting import MeltingTask
-from phasecal.engines.lammps.task import Parameters, PositiveSteps, sub_seeds
-from phasecal.structures.crystals import crystal, supercell
+from phasecal.engines.lammps.task import Parameters, PositiveSteps, barostat_parameters, sub_seeds
+from phasecal.structures.crystals import Barostat, crystal, supercell
 
 LIGHT_BAROSTAT_STEPS = 125
 """Time constant of the barostat in steps: a crystal's box then swings among its phonons, which damp it.
@@ -25,7 +25,7 @@ class BulkTask(MeltingTask):
     phase: str
     n_atoms: Annotated[int, Field(ge=2, le=10**8)]
     equilibration_steps: PositiveSteps
-    barostat: Literal["iso", "aniso"]
+    barostat: Barostat
 
     @property
     def sampled(self) -> str:
@@ -39,9 +39,12 @@ class BulkTask(MeltingTask):
     def parameters(self) -> Parameters:
         """Return the variables of ``bulk.in``."""
         common = super().parameters()
-        return common | {
-            "pdamp_ps": LIGHT_BAROSTAT_STEPS * float(common["timestep_ps"]),
-            "barostat": self.barostat,
-            "equilibration_steps": self.equilibration_steps,
-            "seed": sub_seeds(self.seed, 1)[0],
-        }
+        return (
+            common
+            | barostat_parameters(self.barostat)
+            | {
+                "pdamp_ps": LIGHT_BAROSTAT_STEPS * float(common["timestep_ps"]),
+                "equilibration_steps": self.equilibration_steps,
+                "seed": sub_seeds(self.seed, 1)[0],
+            }
+        )

@@ -9,7 +9,8 @@ from pydantic import model_validator
 
 from phasecal.engines.lammps.melting import MeltingTask
 from phasecal.engines.lammps.switching import SwitchingTask, scaled_model
-from phasecal.engines.lammps.task import Kelvin, Parameters, sub_seeds
+from phasecal.engines.lammps.task import Kelvin, Parameters, barostat_parameters, sub_seeds
+from phasecal.structures.crystals import Barostat
 
 
 class ReversibleScalingTask(MeltingTask, SwitchingTask):
@@ -23,7 +24,7 @@ class ReversibleScalingTask(MeltingTask, SwitchingTask):
 
     kind: Literal["reversible-scaling"]
     end_temperature_k: Kelvin
-    barostat: Literal["iso", "aniso"]
+    barostat: Barostat
 
     @model_validator(mode="after")
     def _path(self) -> ReversibleScalingTask:
@@ -45,10 +46,13 @@ class ReversibleScalingTask(MeltingTask, SwitchingTask):
         """Return the variables of ``reversible-scaling.in``."""
         seeds = sub_seeds(self.seed, 2)
         common = super().parameters()
-        return common | {
-            "barostat": self.barostat,
-            "end_scale": self.end_scale,
-            "end_pressure_bar": self.end_scale * float(common["pressure_bar"]),
-            "seed": seeds[0],
-            "seed_thermostat": seeds[1],
-        }
+        return (
+            common
+            | barostat_parameters(self.barostat)
+            | {
+                "end_scale": self.end_scale,
+                "end_pressure_bar": self.end_scale * float(common["pressure_bar"]),
+                "seed": seeds[0],
+                "seed_thermostat": seeds[1],
+            }
+        )

@@ -16,7 +16,7 @@ from ase import Atoms
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phasecal.errors import InputError
-from phasecal.structures.crystals import crystal
+from phasecal.structures.crystals import Barostat, crystal
 from phasecal.units import BAR_PER_GPA
 
 Steps = Annotated[int, Field(ge=0, le=10**10)]
@@ -37,6 +37,12 @@ SKIN = 1.0
 
 Parameters = dict[str, int | float | str]
 """Variables of ``parameters.in``, in LAMMPS' ``metal`` units (ps, bar)."""
+
+
+def barostat_parameters(barostat: Barostat) -> Parameters:
+    """Return how LAMMPS says which edges change together."""
+    words = {"iso": ("iso", "xyz"), "hexagonal": ("aniso", "xy"), "aniso": ("aniso", "none")}
+    return dict(zip(("barostat", "couple"), words[barostat], strict=True))
 
 
 def timestep_fs(masses: Mapping[str, float]) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field, model_validator
 
-from phasecal.engines.lammps.task import Kelvin, MdTask, Parameters, PositiveSteps, sub_seeds
-from phasecal.structures.crystals import CUBIC, crystal, two_phase_cell
+from phasecal.engines.lammps.task import Kelvin, MdTask, Parameters, PositiveSteps, barostat_parameters, sub_seeds
+from phasecal.structures.crystals import barostat_of, crystal, two_phase_cell
 
 SLOW_BAROSTAT_STEPS = 1000
 """Time constant of the barostat in steps while there is an interface, which it must not drive."""
@@ -49,20 +49,23 @@ class TwoPhaseTask(MdTask):
         return atoms[np.argsort(atoms.positions[:, 2].round(6), kind="stable")]
 
     def parameters(self) -> Parameters:
-        """Return the variables of the setup; cubic crystals relax isotropically, others edge by edge."""
+        """Return the variables of the setup; the crystal relaxes within its symmetry."""
         seeds = sub_seeds(self.seed, 3)
-        return super().parameters() | {
-            "barostat": "iso" if self.structure["prototype"] in CUBIC else "aniso",
-            "n_solid": n_solid(self.start_configuration()),
-            "melt_temperature": self.melt_temperature_k,
-            "relax_half": self.relax_steps // 2,
-            "melt_steps": self.melt_steps,
-            "cool_steps": self.cool_steps,
-            "settle_steps": self.settle_steps,
-            "seed_solid": seeds[0],
-            "seed_liquid": seeds[1],
-            "seed_settle": seeds[2],
-        }
+        return (
+            super().parameters()
+            | barostat_parameters(barostat_of(self.structure))
+            | {
+                "n_solid": n_solid(self.start_configuration()),
+                "melt_temperature": self.melt_temperature_k,
+                "relax_half": self.relax_steps // 2,
+                "melt_steps": self.melt_steps,
+                "cool_steps": self.cool_steps,
+                "settle_steps": self.settle_steps,
+                "seed_solid": seeds[0],
+                "seed_liquid": seeds[1],
+                "seed_settle": seeds[2],
+            }
+        )
 
 
 def n_solid(box: Atoms) -> int:
