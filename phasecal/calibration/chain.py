@@ -13,7 +13,8 @@ T_a to T_s at P_a (freeenergy/carry.py). Over pressures only the MBAR leads: at 
 target itself at least; at another one it may reach nothing, which is an error.
 
 The anchors that count are those of one model, the newest that was sampled at the target: the one at the target's own
-pressure, else all that the MBAR reaches, as their best combination by their covariance.
+pressure, else all that the MBAR reaches, as their best combination by their covariance. Where many targets of a
+boundary have an anchor of their own, these are taken as a smooth function of pressure (calibration/smooth.py).
 
 Signs: Δ is (high-temperature phase) − (low-temperature phase), per atom. ΔS = (ΔH − ΔG)/T, and the boundary of the
 current model is at T + ΔG/ΔS, exact when ΔC_p is small over the distance. Errors are named after their sources
@@ -32,6 +33,7 @@ import numpy as np
 
 from phasecal.calibration.joined import JoinedStates, join_states
 from phasecal.calibration.schema import Anchor, CalibrationStepTask, TargetState
+from phasecal.calibration.smooth import DEGREE, FEWEST, smoothed
 from phasecal.calibration.states import Library, Sampled, State, state_of
 from phasecal.calibration.uncertain import Uncertain, combine
 from phasecal.errors import DataError, InputError, OverlapError, PhaseError
@@ -50,14 +52,17 @@ class CarriedAnchors:
         delta_g: ΔG, eV/atom.
         pressures_gpa: Pressures of the anchors, GPa, the nearest first.
         start_k: Temperature from where MBAR leads to the target, of the anchor that is nearest in pressure, K.
-        chi2: Squared misses of the anchors from their combination, in units of their errors; expected is their number
-            less one. Where it is more, the part of the error that was measured is widened by √(χ²/dof) (Birge).
+        chi2: Squared misses of the anchors from their combination, in units of their errors. Where it is more than
+            ``dof``, the part of the error that was measured is widened by √(χ²/dof) (Birge).
+        dof: What is expected of ``chi2``: the number of anchors less one or, where they are taken as a smooth function
+            of pressure, less the coefficients of that.
     """
 
     delta_g: Uncertain
     pressures_gpa: tuple[float, ...]
     start_k: float
     chi2: float
+    dof: int
 
 
 @dataclass(frozen=True)
@@ -130,10 +135,11 @@ def estimate_targets(
     for target in task.targets:  # a phase that is not what it is called is told by its enthalpy, not by its overlap
         _delta_h(library, target, target.temperature_k, target.pressure_gpa, library.current)
     joined = join_states(library, oldest, task.step.min_overlap)
-    estimates = [
-        _estimate(library, target, chosen, joined) for target, chosen in zip(task.targets, anchors, strict=True)
-    ]
-    return estimates, joined
+    each = list(zip(task.targets, anchors, strict=True))
+    carried = _smooth_anchors(task.targets, [_carry_anchors(library, *one, joined) for one in each])
+    models = [chosen[0][1].model for chosen in anchors]
+    rows = zip(task.targets, models, carried, strict=True)
+    return [_estimate(library, target, model, found, joined) for target, model, found in rows], joined
 
 
 def choose_anchors(library: Library, task: CalibrationStepTask, target: TargetState) -> list[tuple[int, Anchor]]:
@@ -204,9 +210,39 @@ def _carry_anchors(
             "or use fewer atoms"
         )
     delta_g, chi2 = combine(found)
-    birge = math.sqrt(max(1.0, chi2 / (len(found) - 1))) if len(found) > 1 else 1.0
-    widened = {name: part * (birge if name.startswith(MEASURED) else 1.0) for name, part in delta_g.parts.items()}
-    return CarriedAnchors(Uncertain(delta_g.value, widened), tuple(pressures), starts[0], chi2)
+    dof = len(found) - 1
+    return CarriedAnchors(_widened(delta_g, chi2, dof), tuple(pressures), starts[0], chi2, dof)
+
+
+def _widened(delta_g: Uncertain, chi2: float, dof: int) -> Uncertain:
+    """Return a number with the measured part of its error times √(χ²/dof) where that is more than 1 (Birge)."""
+    birge = math.sqrt(max(1.0, chi2 / dof)) if dof else 1.0
+    parts = {name: part * (birge if name.startswith(MEASURED) else 1.0) for name, part in delta_g.parts.items()}
+    return Uncertain(delta_g.value, parts)
+
+
+def _smooth_anchors(targets: Sequence[TargetState], carried: Sequence[CarriedAnchors]) -> list[CarriedAnchors]:
+    """Return the anchors with those of a boundary that has many as a smooth function of pressure.
+
+    That is for targets with an anchor of their own. Others follow from anchors that the MBAR of both phases carries to
+    them, which is smooth already.
+    """
+    found = list(carried)
+    for phases in dict.fromkeys(target.phases for target in targets):
+        own = [
+            i
+            for i, (target, anchors) in enumerate(zip(targets, carried, strict=True))
+            if target.phases == phases and anchors.pressures_gpa == (target.pressure_gpa,)
+        ]
+        if len(own) < FEWEST:
+            continue
+        pressures = [targets[i].pressure_gpa for i in own]
+        numbers, chi2 = smoothed([carried[i].delta_g for i in own], pressures)
+        dof = len(own) - DEGREE - 1
+        for i, number in zip(own, numbers, strict=True):
+            nearest = sorted(pressures, key=lambda p: abs(p - targets[i].pressure_gpa))
+            found[i] = CarriedAnchors(_widened(number, chi2, dof), tuple(nearest), carried[i].start_k, chi2, dof)
+    return found
 
 
 def _start(low: JoinedStates, high: JoinedStates, anchor: Anchor) -> float | None:
@@ -240,14 +276,14 @@ def _delta_phi(
 def _estimate(
     library: Library,
     target: TargetState,
-    chosen: Sequence[tuple[int, Anchor]],
+    model: int,
+    anchors: CarriedAnchors,
     joined: Mapping[State, JoinedStates],
 ) -> BoundaryEstimate:
-    """Put the pieces of one target together."""
+    """Put the pieces of one target together: its anchors, of one model, and the change of models since."""
     low, high = target_states(target)
     t, p = target.temperature_k, target.pressure_gpa
-    anchors = _carry_anchors(library, target, chosen, joined)
-    chain = _delta_phi(target, joined, (chosen[0][1].model, t, p), library.current).scaled(KB * t)
+    chain = _delta_phi(target, joined, (model, t, p), library.current).scaled(KB * t)
     delta_g, delta_h = anchors.delta_g + chain, _delta_h(library, target, t, p, library.current)
     g, h = delta_g.value, delta_h.value
     if h - g <= 0:

@@ -227,6 +227,7 @@ def _target_result(estimate: BoundaryEstimate, forecast_ev: float, forecast_sigm
         "chain_sigma_k": estimate.chain.sigma,
         "anchor_pressures_gpa": list(estimate.anchors.pressures_gpa),
         "anchor_chi2": estimate.anchors.chi2,
+        "anchor_dof": estimate.anchors.dof,
         "mbar_from_k": estimate.anchors.start_k,
         "predicted_temperature_k": t * h / (h - forecast_ev),
         "predicted_sigma_k": math.hypot(temperature.sigma, forecast_sigma_ev / delta_s),

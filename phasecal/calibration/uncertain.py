@@ -73,6 +73,14 @@ def covariance(numbers: Sequence[Uncertain]) -> NDArray[np.float64]:
     return np.asarray(parts @ parts.T)
 
 
+def weighted_sum(numbers: Sequence[Uncertain], weights: Sequence[float] | NDArray[np.float64]) -> Uncertain:
+    """Return Σ weight × number."""
+    total = Uncertain(0.0)
+    for weight, number in zip(weights, numbers, strict=True):
+        total = total + number.scaled(float(weight))
+    return total
+
+
 def combine(numbers: Sequence[Uncertain]) -> tuple[Uncertain, float]:
     """Return the best linear unbiased estimate from several of one number, and their χ² (Aitken 1935).
 
@@ -86,8 +94,6 @@ def combine(numbers: Sequence[Uncertain]) -> tuple[Uncertain, float]:
     scales = np.array([number.sigma for number in numbers])  # so that the solution does not depend on the unit
     inverse = np.linalg.inv(covariance(numbers) / np.outer(scales, scales)) / np.outer(scales, scales)
     weights = inverse.sum(axis=0) / inverse.sum()
-    best = Uncertain(0.0)
-    for weight, number in zip(weights, numbers, strict=True):
-        best = best + number.scaled(float(weight))
+    best = weighted_sum(numbers, weights)
     misses = np.array([number.value - best.value for number in numbers])
     return best, float(misses @ inverse @ misses)

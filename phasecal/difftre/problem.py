@@ -248,9 +248,14 @@ class Step:
     delta_g_sigma_ev: FloatArray
 
 
+def forecasts(problem: Problem, moved: tuple[Moved, ...]) -> FloatArray:
+    """Return the forecast of the change of ΔG of each target, eV/atom, shape (n_targets,)."""
+    shifts = [m.forecast_ev for m in moved]
+    return np.array([shifts[target.high] - shifts[target.low] for target in problem.targets])
+
+
 def outcome(problem: Problem, moved: tuple[Moved, ...], fraction: float, n_iterations: int) -> Step:
     """Describe the step from the current parameters to those of ``moved``."""
-    shifts = [m.forecast_ev for m in moved]
     change = moved[0].theta - problem.theta
     variances = [np.square(m.rows.free_energy_noise @ change).sum() for m in problem.current]
     return Step(
@@ -259,6 +264,6 @@ def outcome(problem: Problem, moved: tuple[Moved, ...], fraction: float, n_itera
         n_iterations=n_iterations,
         spreads=np.array([m.spread for m in moved]),
         n_eff=np.array([m.n_eff for m in moved]),
-        delta_g_ev=np.array([t.delta_g_ev + shifts[t.high] - shifts[t.low] for t in problem.targets]),
+        delta_g_ev=np.array([target.delta_g_ev for target in problem.targets]) + forecasts(problem, moved),
         delta_g_sigma_ev=np.sqrt([variances[t.high] + variances[t.low] for t in problem.targets]),
     )

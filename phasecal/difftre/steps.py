@@ -25,12 +25,14 @@ from numpy.typing import NDArray
 import phasecal.potentials.base  # noqa: F401 - JAX in float64, also for optax
 from phasecal.difftre.jacobian import PhaseRows, difference
 from phasecal.difftre.minimal_change import MinimalChange
-from phasecal.difftre.problem import Moved, Problem, Step, outcome
+from phasecal.difftre.problem import Moved, Problem, Step, forecasts, outcome
 from phasecal.errors import ConvergenceError, InputError, OverlapError
 
 MIN_FREEDOM = 0.01
 """Least part of a target's leverage that protected values must leave for a step to be affordable."""
 
+_SECOND_ORDER = 4
+"""Solves that take the second order in: the forecast of the last but one is what the last aims beyond."""
 _MAX_RESTORE = 25
 _MAX_SHRINK = 25
 
@@ -54,6 +56,10 @@ class StepMethod(Protocol):
 class GaussNewton:
     """The smallest change that removes the residuals, shortened to what the frames can carry.
 
+    ΔG also changes in second order, by −β var(ΔU)/2 of each phase, which does not cancel between them and does not get
+    smaller with the residual where a change is made for many targets. So what the frames forecast beyond the first
+    order is aimed for too, by a few more solves.
+
     Attributes:
         max_sd: Largest sd(βΔU) of any phase between the current and the next model.
     """
@@ -71,9 +77,14 @@ class GaussNewton:
         fraction, n_solves = 1.0, 0
         for _ in range(_MAX_SHRINK):
             aim = fraction * residuals - wanted @ restoring
-            change = restoring + space.wanted(wanted, aim, covariance, prior)
-            moved = problem.moved(problem.theta + change)
-            n_solves += 1
+            beyond = np.zeros(len(aim))
+            for _ in range(_SECOND_ORDER):
+                change = restoring + space.wanted(wanted, aim - beyond, covariance, prior)
+                moved = problem.moved(problem.theta + change)
+                n_solves += 1
+                if not _largest_spread(moved) <= self.max_sd:
+                    break
+                beyond[: len(rows)] = forecasts(problem, moved) - wanted[: len(rows)] @ change
             if _largest_spread(moved) <= self.max_sd:
                 change, n_corrections = _restore(problem, change)
                 moved = problem.moved(problem.theta + change)

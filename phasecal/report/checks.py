@@ -194,12 +194,12 @@ def _anchor_warnings(data: ReportData) -> list[str]:
             worst[target.phases] = target
     found = []
     for (low, high), target in worst.items():
-        dof = len(target.anchor_pressures_gpa) - 1
+        dof = len(target.anchor_pressures_gpa) - 1 if target.anchor_dof is None else target.anchor_dof
         if (target.anchor_chi2 or 0.0) > DISAGREE * dof:
             pressures = ", ".join(f"{p:g}" for p in sorted(target.anchor_pressures_gpa))
             found.append(
-                f"{low} → {high}, {target.pressure_gpa:g} GPa: the anchors at {pressures} GPa disagree where they are "
-                f"carried to this target: χ² is {target.anchor_chi2:.1f} for {dof} expected; their interval is widened."
+                f"{low} → {high}, {target.pressure_gpa:g} GPa: the anchors at {pressures} GPa disagree about "
+                f"this target: χ² is {target.anchor_chi2:.1f} for {dof} expected; their interval is widened."
             )
     return found
 

@@ -109,6 +109,7 @@ class RoundTarget(_Part):
     chain_sigma_k: Sigma = None
     anchor_pressures_gpa: list[float] = []
     anchor_chi2: Number = None
+    anchor_dof: int | None = None
     predicted_temperature_k: Number = None
 
 

@@ -61,7 +61,7 @@ class TaskCalculation(CalcJob):
     """Run one versioned phasecal task; the remote side needs phasecal, not AiiDA."""
 
     _spec_class = BandedProcessSpec
-    CACHE_VERSION = 1  # to be raised when the same inputs give another result
+    CACHE_VERSION = 2  # to be raised when the same inputs give another result
 
     TASK_FILE = "task.json"
     RESULT_FILE = "result.json"
