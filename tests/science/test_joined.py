@@ -298,6 +298,39 @@ def test_anchors_that_disagree_are_told_and_widen_the_interval():
     assert disagree.temperature.sigma > 2.5 * agree.temperature.sigma
 
 
+def test_many_anchors_are_a_smooth_function_of_pressure_with_honest_intervals():
+    """Six anchors of 6 K: T is covered at every target, and better known than by the anchor there alone."""
+    rng, n_repeats, sigma_k, pressures = np.random.default_rng(13), 20, 6.0, tuple(np.linspace(0.0, 2.5, 6))
+    z, chi2, sigma = [], [], []
+    for _ in range(n_repeats):
+        library = Springs(rng, carried_plan(pressures, pressures), 2, 60)
+        anchors = [anchor_at(p, sigma_k, rng.normal(0.0, sigma_k)) for p in pressures]
+        found, _ = estimate(library, anchors, [target_at(p) for p in pressures])
+        z.append([(one.temperature.value - one.target.temperature_k) / one.temperature.sigma for one in found])
+        chi2.append(found[0].anchors.chi2)
+        sigma.append(found[2].temperature.sigma if chi2[-1] < 3 else np.nan)
+    assert {one.anchors.dof for one in found} == {3}
+    assert found[2].anchors.pressures_gpa == (1.0, 0.5, 1.5, 0.0, 2.0, 2.5)
+    assert np.abs(np.mean(z, axis=0)).max() < 4 / np.sqrt(n_repeats)
+    assert 0.55 < np.mean(np.abs(z) < 1) < 0.85
+    assert 1.8 < np.mean(chi2) < 4.6  # 3 ± 0.55
+    alone = estimate(library, anchors, [target_at(1.0)])[0][0]
+    assert alone.anchors.dof == 0
+    assert np.nanmean(sigma) < 0.8 * alone.temperature.sigma
+
+
+def test_an_anchor_that_is_off_is_told_and_pulls_its_own_target_only_in_part():
+    pressures = tuple(np.linspace(0.0, 2.5, 6))
+    library = Springs(np.random.default_rng(14), carried_plan(pressures, pressures), 2, 60)
+    anchors = [anchor_at(p, 2.0, error_k=40.0 if i == 2 else 0.0) for i, p in enumerate(pressures)]
+    found, _ = estimate(library, anchors, [target_at(p) for p in pressures])
+    assert found[2].anchors.chi2 > 40
+    assert 4 < found[2].temperature.value - found[2].target.temperature_k < 25
+    three, _ = estimate(library, anchors[:3], [target_at(p) for p in pressures[:3]])  # too few to smooth
+    assert [one.anchors.dof for one in three] == [0, 0, 0]
+    assert three[2].temperature.value - three[2].target.temperature_k == pytest.approx(40, abs=8)
+
+
 def test_a_gap_in_pressure_is_refused_with_a_remedy():
     library = Springs(np.random.default_rng(10), carried_plan((0.0, 12.0), (0.0,)), 2, 100)
     message = r"A\|B: the samples do not lead from the anchor at 0 GPa to the target at 12 GPa, .* anchor at 12 GPa"

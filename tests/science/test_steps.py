@@ -124,6 +124,21 @@ def test_gauss_newton_takes_the_cheapest_way():
     assert cosine == pytest.approx(1.0, abs=1e-4)
 
 
+def test_gauss_newton_aims_for_the_second_order_too():
+    """A phase whose energies fluctuate more gains more from any change: linear rows alone would miss by half of it."""
+    rng, wide = np.random.default_rng(4), replace(HIGH, spread=np.full(N_PARAMETERS, 3.0))
+    problem = make_problem(sigma=1e-6)
+    problem = replace(problem, states=(problem.states[0], wide.state(rng, problem.theta)))
+    step = GaussNewton().step(problem)
+    change = step.theta - problem.theta
+    first = (problem.current[1].rows.free_energy - problem.current[0].rows.free_energy) @ change
+    second = step.delta_g_ev[0] - problem.targets[0].delta_g_ev - first
+    assert second < -3e-4
+    assert abs(step.delta_g_ev[0]) < 0.05 * abs(second)
+    exact = wide.shift_ev(change) - LOW.shift_ev(change) + problem.targets[0].delta_g_ev
+    assert abs(exact) < 5 * step.delta_g_sigma_ev[0]
+
+
 def test_the_trust_region_shortens_a_long_way():
     problem = make_problem(-0.08)
     step = GaussNewton(max_sd=1.0).step(problem)
