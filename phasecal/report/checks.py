@@ -186,7 +186,7 @@ def _wrong_reason(item: Property, experiment: Reference | None, calibrated: bool
 
 
 def _anchor_warnings(data: ReportData) -> list[str]:
-    """Anchors that disagree where they are carried to one target, in the last round: each pair of phases once."""
+    """Anchors that disagree about one target, in the last round: each pair of phases once."""
     worst: dict[tuple[str, str], RoundTarget] = {}
     for target in data.rounds[-1].targets if data.rounds else []:
         seen = worst.get(target.phases)

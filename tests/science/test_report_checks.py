@@ -43,10 +43,15 @@ def test_anchors_that_disagree_are_a_warning(records) -> None:
     data = records.complete_data()
     target = data["rounds"][-1]["targets"][0]
     target |= {"anchor_pressures_gpa": [5.0, 0.0], "anchor_chi2": 2.0}
-    assert not any("disagree where" in warning for warning in collect_warnings(read_data(data)))
+    assert not any("disagree about" in warning for warning in collect_warnings(read_data(data)))
     target["anchor_chi2"] = 9.4
-    (found,) = (warning for warning in collect_warnings(read_data(data)) if "disagree where" in warning)
+    (found,) = (warning for warning in collect_warnings(read_data(data)) if "disagree about" in warning)
     assert "the anchors at 0, 5 GPa disagree" in found and "χ² is 9.4 for 1 expected" in found
+    target |= {"anchor_pressures_gpa": [0.0, 1.0, 2.0, 3.0, 4.0], "anchor_dof": 2, "anchor_chi2": 7.9}
+    assert not any("disagree about" in warning for warning in collect_warnings(read_data(data)))
+    target["anchor_chi2"] = 8.1
+    (found,) = (warning for warning in collect_warnings(read_data(data)) if "disagree about" in warning)
+    assert "χ² is 8.1 for 2 expected" in found
 
 
 def test_a_start_without_an_anchor_is_the_first_round(records) -> None:
