@@ -135,9 +135,9 @@ def estimate_targets(
     for target in task.targets:  # a phase that is not what it is called is told by its enthalpy, not by its overlap
         _delta_h(library, target, target.temperature_k, target.pressure_gpa, library.current)
     joined = join_states(library, oldest, task.step.min_overlap)
-    each = list(zip(task.targets, anchors, strict=True))
-    carried = _smooth_anchors(task.targets, [_carry_anchors(library, *one, joined) for one in each])
     models = [chosen[0][1].model for chosen in anchors]
+    each = zip(task.targets, anchors, strict=True)
+    carried = _smooth_anchors(task.targets, models, [_carry_anchors(library, *one, joined) for one in each])
     rows = zip(task.targets, models, carried, strict=True)
     return [_estimate(library, target, model, found, joined) for target, model, found in rows], joined
 
@@ -221,19 +221,20 @@ def _widened(delta_g: Uncertain, chi2: float, dof: int) -> Uncertain:
     return Uncertain(delta_g.value, parts)
 
 
-def _smooth_anchors(targets: Sequence[TargetState], carried: Sequence[CarriedAnchors]) -> list[CarriedAnchors]:
-    """Return the anchors with those of a boundary that has many as a smooth function of pressure.
+def _smooth_anchors(
+    targets: Sequence[TargetState], models: Sequence[int], carried: Sequence[CarriedAnchors]
+) -> list[CarriedAnchors]:
+    """Return the anchors, those of one model and boundary that has many as a smooth function of pressure.
 
     That is for targets with an anchor of their own. Others follow from anchors that the MBAR of both phases carries to
     them, which is smooth already.
     """
     found = list(carried)
-    for phases in dict.fromkeys(target.phases for target in targets):
-        own = [
-            i
-            for i, (target, anchors) in enumerate(zip(targets, carried, strict=True))
-            if target.phases == phases and anchors.pressures_gpa == (target.pressure_gpa,)
-        ]
+    own_of: dict[tuple[Sequence[str], int], list[int]] = {}
+    for i, (target, model, anchors) in enumerate(zip(targets, models, carried, strict=True)):
+        if anchors.pressures_gpa == (target.pressure_gpa,):
+            own_of.setdefault((tuple(target.phases), model), []).append(i)
+    for own in own_of.values():
         if len(own) < FEWEST:
             continue
         pressures = [targets[i].pressure_gpa for i in own]

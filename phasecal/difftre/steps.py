@@ -32,7 +32,7 @@ MIN_FREEDOM = 0.01
 """Least part of a target's leverage that protected values must leave for a step to be affordable."""
 
 _SECOND_ORDER = 4
-"""Solves that take the second order in: the forecast of the last but one is what the last aims beyond."""
+"""Solves of a step; each aims for what the one before is forecast to miss in second order."""
 _MAX_RESTORE = 25
 _MAX_SHRINK = 25
 
