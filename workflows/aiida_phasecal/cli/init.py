@@ -33,6 +33,8 @@ OPTIONS = {
     "daemon.worker_process_slots": 10_000,
     # on a busy machine the daemon does not answer within AiiDA's two seconds
     "daemon.timeout": 60,
+    # processes hear of each other's end from the broker; `verdi presto` has each asked for every second besides
+    "runner.poll.interval": 15,
 }
 """Options of AiiDA for a new profile."""
 
