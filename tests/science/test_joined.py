@@ -246,6 +246,18 @@ def target_at(p_gpa):
     return boundary("AB", round(boundary_k("AB", 1, p_gpa), 3), 1.0, p_gpa)
 
 
+def with_noise(rng, targets, anchored, sigma_k):
+    """Estimates at targets from anchors with errors of their own, and the anchors."""
+    library = Springs(rng, carried_plan(targets, anchored), 2, 60)
+    anchors = [anchor_at(p, sigma_k, rng.normal(0.0, sigma_k)) for p in anchored]
+    return estimate(library, anchors, [target_at(p) for p in targets])[0], library, anchors
+
+
+def off_in_sigmas(found):
+    """How far the temperatures are off, in their own errors."""
+    return [(one.temperature.value - one.target.temperature_k) / one.temperature.sigma for one in found]
+
+
 def test_an_anchor_is_carried_over_pressures():
     library = Springs(np.random.default_rng(7), carried_plan((0.0, 1.0, 2.0), (0.0,)), 2, 400)
     found, joined = estimate(library, [anchor_at(0.0, 0.1)], [target_at(p) for p in (0.0, 1.0, 2.0)])
@@ -273,10 +285,8 @@ def test_intervals_of_carried_anchors_are_honest():
     rng, n_repeats, sigma_k, ends, targets = np.random.default_rng(8), 24, 4.0, (0.0, 2.0), (0.0, 1.0, 2.0)
     z, chi2 = [], []
     for _ in range(n_repeats):
-        library = Springs(rng, carried_plan(targets, ends), 2, 60)
-        anchors = [anchor_at(p, sigma_k, rng.normal(0.0, sigma_k)) for p in ends]
-        found, _ = estimate(library, anchors, [target_at(p) for p in targets])
-        z.append([(one.temperature.value - one.target.temperature_k) / one.temperature.sigma for one in found])
+        found, library, anchors = with_noise(rng, targets, ends, sigma_k)
+        z.append(off_in_sigmas(found))
         chi2.append(found[1].anchors.chi2)
     assert [sorted(one.anchors.pressures_gpa) for one in found] == [[0.0], [0.0, 2.0], [2.0]]
     assert np.abs(np.mean(z, axis=0)).max() < 4 / np.sqrt(n_repeats)
@@ -303,10 +313,8 @@ def test_many_anchors_are_a_smooth_function_of_pressure_with_honest_intervals():
     rng, n_repeats, sigma_k, pressures = np.random.default_rng(13), 20, 6.0, tuple(np.linspace(0.0, 2.5, 6))
     z, chi2, sigma = [], [], []
     for _ in range(n_repeats):
-        library = Springs(rng, carried_plan(pressures, pressures), 2, 60)
-        anchors = [anchor_at(p, sigma_k, rng.normal(0.0, sigma_k)) for p in pressures]
-        found, _ = estimate(library, anchors, [target_at(p) for p in pressures])
-        z.append([(one.temperature.value - one.target.temperature_k) / one.temperature.sigma for one in found])
+        found, library, anchors = with_noise(rng, pressures, pressures, sigma_k)
+        z.append(off_in_sigmas(found))
         chi2.append(found[0].anchors.chi2)
         sigma.append(found[2].temperature.sigma if chi2[-1] < 3 else np.nan)
     assert {one.anchors.dof for one in found} == {3}
