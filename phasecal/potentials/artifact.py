@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,7 +72,8 @@ def export_artifact(model: Model, dtype: Precision = "float32") -> Artifact:
     if wrong := sorted({str(aval.dtype) for aval in function.out_avals} - {dtype}):
         raise DataError(f"the model computes in {', '.join(wrong)} where {dtype} was asked for: a constant of its own?")
     inputs = _reference_inputs(model, kind, REFERENCE_ATOMS if passes_messages else len(model.elements))
-    energies, slopes = (np.asarray(array) for array in function.call(*inputs))  # type: ignore[no-untyped-call]  # not typed in JAX
+    compiled = jax.jit(function.call).lower(*inputs).compile()  # unlike function.call, nothing of it stays in memory
+    energies, slopes = (np.asarray(array) for array in compiled(*inputs))
     _check_reference(inputs[0], energies, slopes, model.cutoff)
     formula, native = model.native if isinstance(model, NativeModel) else ("", {})
     record = {
@@ -114,7 +117,7 @@ def plugin_commands(model: Model, folder: Path, dtype: Precision = "float32") ->
         InputError: The model is neither.
         DataError: It cannot be exported.
     """
-    export_artifact(model, dtype).save(Path(folder) / ARTIFACT_FILE)
+    _artifact(_Export(model.hash, dtype, model)).save(Path(folder) / ARTIFACT_FILE)
     masses = [f"mass {i} {model.masses[element]!r}" for i, element in enumerate(model.elements, start=1)]
     return [
         PLUGIN_COMMAND,
@@ -122,6 +125,21 @@ def plugin_commands(model: Model, folder: Path, dtype: Precision = "float32") ->
         f"pair_coeff * * {ARTIFACT_FILE} {' '.join(model.elements)}",
         *masses,
     ]
+
+
+@dataclass(frozen=True)
+class _Export:
+    """What an artifact is made of, told apart by the hash of the model."""
+
+    model_hash: str
+    dtype: Precision
+    model: Model = field(compare=False)
+
+
+@lru_cache(maxsize=4)
+def _artifact(wanted: _Export) -> Artifact:
+    """Return an artifact; those of a round's runs are compiled once (seconds), not once per run."""
+    return export_artifact(wanted.model, wanted.dtype)
 
 
 def _shape(shape: tuple[Any, ...], dtype: DTypeLike) -> jax.ShapeDtypeStruct:

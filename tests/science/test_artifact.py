@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +17,16 @@ from ase.build import bulk
 
 from phasecal.artifact import Artifact, check_versions, read_artifact
 from phasecal.embedded import Session
-from phasecal.engines.lammps.commands import check_file_name
+from phasecal.engines.lammps.commands import ARTIFACT_FILE, check_file_name
 from phasecal.errors import DataError, InputError
 from phasecal.module import check_calls
+from phasecal.potentials import artifact as artifacts
 from phasecal.potentials.artifact import export_artifact, plugin_commands
 from phasecal.potentials.correction import eam_correction
 from phasecal.potentials.frozen import FrozenModel
 from phasecal.potentials.lj import LjModel
+
+MAPS = Path("/proc/self/maps")
 
 
 def binary():
@@ -32,7 +37,8 @@ def binary():
 
 
 def lennard_jones(**changes):
-    return LjModel.from_parameters(element="Ar", mass=39.95, epsilon=0.1, sigma=2.4, cutoff_sigmas=2.5, **changes)
+    defaults = {"element": "Ar", "mass": 39.95, "epsilon": 0.1, "sigma": 2.4, "cutoff_sigmas": 2.5}
+    return LjModel.from_parameters(**defaults | changes)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +65,36 @@ def expected(model, vectors, *species):
         return model.atom_energies(model.theta, v, *species).sum()
 
     return model.atom_energies(model.theta, vectors, *species), jax.grad(total)(jnp.asarray(vectors))
+
+
+# --- what an artifact costs
+
+
+def test_the_runs_of_a_round_share_one_compiled_artifact(tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(artifacts, "export_artifact", lambda *of: compiled.append(of) or export_artifact(*of))
+    folders = [tmp_path / str(i) for i in range(4)]
+    for folder, model in zip(
+        folders, [binary(), binary(), binary().with_theta(np.zeros(binary().theta.size)), binary()], strict=True
+    ):
+        folder.mkdir()
+        plugin_commands(model, folder)
+    files = [(folder / ARTIFACT_FILE).read_bytes() for folder in folders]
+    assert files[0] == files[1] == files[3] != files[2]
+    assert len(compiled) == 2
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="counts the memory mappings of this process in /proc")
+def test_an_export_leaves_no_compiled_code_in_memory():
+    def mappings():
+        gc.collect()
+        return len(MAPS.read_text().splitlines())
+
+    counts = []
+    for epsilon in (0.1, 0.2, 0.3, 0.4):
+        export_artifact(lennard_jones(epsilon=epsilon))
+        counts.append(mappings())
+    assert counts[-1] < counts[1] + 20  # a process has 65530, and dies when they are used up
 
 
 # --- what an artifact computes

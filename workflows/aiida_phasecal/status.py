@@ -116,7 +116,7 @@ def find_stuck(processes: Iterable[Process], queued: set[int] | None) -> list[di
         why, remedy = "has no worker that takes tasks: nothing goes on", f"`verdi daemon stop`, {start_command()}"
         stuck.append({"pk": None, "process": "the daemon", "why": why, "remedy": remedy})
     for process in processes:
-        if process.is_terminated:
+        if process.is_terminated or not process.has_task:
             continue
         age = (datetime.now(UTC) - process.mtime).total_seconds()
         if process.paused:

@@ -66,6 +66,11 @@ class Process:
         return self.node_type.startswith("process.calculation.calcjob")
 
     @property
+    def has_task(self) -> bool:
+        """Whether the broker holds it: a process function is part of its caller, who calls it anew when it was lost."""
+        return not self.node_type.startswith(("process.calculation.calcfunction", "process.workflow.workfunction"))
+
+    @property
     def is_terminated(self) -> bool:
         """Whether it has ended, in whatever way."""
         return self.process_state in ("finished", "excepted", "killed")
