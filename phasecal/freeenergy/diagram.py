@@ -81,6 +81,20 @@ def assemble(boundaries: Sequence[MeasuredBoundary]) -> dict[str, Any]:
     }
 
 
+def joined(points: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the lines through transitions of one model, as :func:`assemble` does, or None where there is none.
+
+    Args:
+        points: Transitions with their slopes, of any boundaries; one that was measured at one pressure has no line.
+    """
+    of_boundary: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for point in points:
+        low, high = point["phases"]
+        of_boundary.setdefault((low, high), []).append(point)
+    boundaries = [MeasuredBoundary(phases, found) for phases, found in of_boundary.items() if len(found) > 1]
+    return assemble(boundaries) if boundaries else None
+
+
 def _table(phases: tuple[str, str], line: BoundaryLine, lines: dict[tuple[str, str], BoundaryLine]) -> dict[str, Any]:
     """Tabulate one line."""
     knots = line.knots_gpa

@@ -70,6 +70,11 @@ class Outcome:
         low, high = self.boundary.phases
         return f"{low} → {high}, {self.boundary.pressure_gpa:g} GPa"
 
+    @property
+    def on_line(self) -> Estimate | None:
+        """The temperature on the line through all measured points of the boundary; None where there is no line."""
+        return estimate(self.boundary.line_k, self.boundary.line_sigma_k) if self.result else None
+
 
 def _concerns(item: Anchor | RoundTarget, boundary: Boundary, only_one: bool) -> bool:
     if item.phases is None:

@@ -58,6 +58,8 @@ class Boundary(_Part):
     target_sigma_k: Sigma = None
     initial_k: Number = None
     initial_sigma_k: Sigma = None
+    line_k: Number = None
+    line_sigma_k: Sigma = None
     method: str | None = None
     anchor_method: str | None = None
     seeds: list[int] = []

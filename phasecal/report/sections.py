@@ -16,6 +16,10 @@ from phasecal.report.record import Links
 from phasecal.report.style import Saved
 
 NOTHING = Html("")
+ON_LINE = (
+    "On the line: T(P) through all measured points of a boundary, joined by their slopes ΔV/ΔS, at the same pressure; "
+    "every point has a say, so its interval is the smaller one."
+)
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def _experiment_t(data: ReportData, item: Outcome) -> Child:
     return join(tabulated(known.temperature_k, None), tag("small", SGTE)) if known else NOT_SHOWN
 
 
-def _boundary_row(page: Page, item: Outcome, compare: bool) -> list[Child]:
+def _boundary_row(page: Page, item: Outcome, compare: bool, with_line: bool) -> list[Child]:
     def shown(value: Estimate | None) -> Html:
         if value is None:
             return text(NOT_SHOWN)
@@ -167,19 +171,24 @@ def _boundary_row(page: Page, item: Outcome, compare: bool) -> list[Child]:
     result = join(shown(item.result), tag("small", item.kind) if item.result else None)
     row: list[Child] = [" → ".join(item.boundary.phases), f"{item.boundary.pressure_gpa:g}"]
     row += [shown(item.initial), shown(item.training)] if compare else []
-    return [*row, result, _experiment_t(page.data, item), method]
+    row += [result, shown(item.on_line)] if with_line else [result]
+    return [*row, _experiment_t(page.data, item), method]
 
 
 def boundaries(page: Page) -> Html:
     """The temperatures of all boundaries, as figures and as a table."""
     compare = page.data.summary.task == "calibrate"
-    rows = [_boundary_row(page, item, compare) for item in outcomes(page.data)]
+    items = outcomes(page.data)
+    with_line = any(item.on_line for item in items)
+    rows = [_boundary_row(page, item, compare, with_line) for item in items]
     if not rows:
         return NOTHING
     note = "Intervals are one standard uncertainty."
+    note += f" {ON_LINE}" if with_line else ""
     note += " The training estimate is a diagnostic; it never counts." if compare else ""
     head: list[Child] = ["boundary", "P / GPa", *(["before / K", "training / K"] if compare else [])]
-    listing = table([*head, "result / K", "experiment / K", "method"], rows)
+    head += ["result / K", *(["on the line / K"] if with_line else [])]
+    listing = table([*head, "experiment / K", "method"], rows)
     return section(
         "Boundaries", *map(page.figure, ("phase-diagram", "temperatures")), listing, tag("p", note, class_="meta")
     )

@@ -44,7 +44,7 @@ def _pair(value: Estimate | None) -> tuple[Cell, Cell]:
 
 def _boundaries(data: ReportData, folder: Path) -> list[Path]:
     header = ["low_phase", "high_phase", "pressure_gpa"]
-    for name in ("initial", "training", "result", "target"):
+    for name in ("initial", "training", "result", "line", "target"):
         header += [f"{name}_k", f"{name}_sigma_k"]
     rows: list[list[Cell]] = [
         [
@@ -53,6 +53,7 @@ def _boundaries(data: ReportData, folder: Path) -> list[Path]:
             *_pair(item.initial),
             *_pair(item.training),
             *_pair(item.result),
+            *_pair(item.on_line),
             *_pair(item.target),
             item.kind,
             item.boundary.method,

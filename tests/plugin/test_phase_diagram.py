@@ -13,7 +13,10 @@ from aiida.engine.utils import instantiate_process
 from aiida.manage.manager import get_manager
 from aiida_phasecal.cli import cmd_phasecal
 from aiida_phasecal.data.phase_diagram import PhaseDiagramData
+from aiida_phasecal.record import summarise
+from aiida_phasecal.reporting import failed_checks
 from aiida_phasecal.workchains.phase_diagram import PhaseDiagramWorkChain, join_lines, measure_slope
+from aiida_phasecal.workchains.points import collect_points
 from aiida_phasecal.workchains.sample import SampleWorkChain
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from click.testing import CliRunner
@@ -181,3 +184,40 @@ def test_a_campaign_without_lines_says_how_to_get_them(finished):
     result = CliRunner().invoke(cmd_phasecal, ["diagram", str(unfinished.pk)])
     assert result.exit_code == 2
     assert "has no lines over pressure" in result.output
+
+
+def verification(recorder, model, transitions):
+    """A finished verification of transitions that were measured one by one."""
+    node = recorder.chain("verify", {"model": model, "campaign": orm.Dict({"boundaries": []})}, label="copper")
+    for measured in transitions:
+        recorder.out(recorder.chain("transition", {"model": model}, node), transition=measured)
+    diagram = collect_points(model, **{f"state_{i}": measured for i, measured in enumerate(transitions)})
+    recorder.out(node, phase_diagram=diagram)
+    return node
+
+
+def test_points_verified_one_by_one_are_shown_beside_their_line(recorder, model_node):
+    temperatures = {0.0: 1329.0, 5.0: 1497.0, 10.0: 1659.0}
+    found = [transition(model_node, p, t, 0.60 - 0.01 * p) for p, t in temperatures.items()]
+    node = verification(recorder, model_node, found)
+    entries = {entry["pressure_gpa"]: entry for entry in summarise(node)["boundaries"]}
+    assert {p: entry["temperature_k"] for p, entry in entries.items()} == temperatures  # themselves as measured
+    assert all(0 < entry["line_sigma_k"] < entry["sigma_k"] for entry in entries.values())
+    assert max(abs(entry["line_k"] - entry["temperature_k"]) for entry in entries.values()) < 10
+    assert failed_checks(node) == []
+    shown = CliRunner().invoke(cmd_phasecal, ["show", str(node.pk)]).output
+    assert "on the" in shown
+
+
+def test_a_verified_point_off_the_line_is_a_warning(recorder, model_node):
+    """Negative control: 60 K, of 3."""
+    found = [transition(model_node, p, t, 0.60 - 0.01 * p) for p, t in {0.0: 1329.0, 5.0: 1557.0, 10.0: 1659.0}.items()]
+    (warning,) = failed_checks(verification(recorder, model_node, found))
+    assert warning.startswith("Clausius-Clapeyron along fcc–liquid failed: 3 measured temperatures")
+
+
+def test_one_pressure_has_no_line(recorder, model_node):
+    node = verification(recorder, model_node, [transition(model_node, 0.0, 1329.0, 0.60)])
+    (entry,) = summarise(node)["boundaries"]
+    assert entry["line_k"] is None
+    assert "on the" not in CliRunner().invoke(cmd_phasecal, ["show", str(node.pk)]).output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phasecal.freeenergy.diagram import MeasuredBoundary, assemble, is_stable
+from phasecal.freeenergy.diagram import MeasuredBoundary, assemble, is_stable, joined
 from phasecal.freeenergy.line import Datum, predict
 from phasecal.units import EV_PER_A3_IN_GPA
 
@@ -84,3 +84,36 @@ def test_the_next_guess_follows_the_bend():
     assert predict([Datum(0.0, 1326.0, 3.0)], slopes, 15.0) == pytest.approx(exact, abs=10)
     assert predict([Datum(0.0, 1326.0, 3.0)], slopes[:1], 5.0) == pytest.approx(1326 + 200)
     assert predict([Datum(0.0, 1326.0, 3.0)], slopes, 5.0) == pytest.approx(1326 + 200 - 12.5, abs=1)
+
+
+def points_of(low, high, errors):
+    """Six independent transitions of a boundary, each with its own error, K."""
+    found = boundary(low, high, anchors=PRESSURES, sigma=10.0).points
+    return [
+        {**point, "phases": [low, high], "temperature_k": point["temperature_k"] + error}
+        for point, error in zip(found, errors, strict=True)
+    ]
+
+
+def test_points_of_several_pressures_are_known_better_on_their_line():
+    errors = [8.0, -12.0, 3.0, 5.0]
+    lines = joined([*points_of("bcc", "liquid", errors), points_of("hcp", "bcc", [0.0] * 4)[0]])
+    (melting,) = lines["boundaries"]  # one point of hcp–bcc is no line
+    assert melting["phases"] == ["bcc", "liquid"]
+    at = {p: melting["line"]["pressure_gpa"].index(p) for p in PRESSURES}
+    truth = [point["temperature_k"] for point in points_of("bcc", "liquid", [0.0] * 4)]
+    misses = [melting["line"]["temperature_k"][i] - t for i, t in zip(at.values(), truth, strict=True)]
+    assert np.allclose(misses, np.mean(errors), atol=0.5)  # slopes of 0.3 K/GPa leave one free number
+    assert max(melting["line"]["sigma_k"]) < 5.6  # of 10 K: half, and what the slopes add
+    (check,) = lines["checks"]
+    assert check["passed"], check
+
+
+def test_a_point_off_the_line_fails_the_check_of_the_line():
+    """Negative control: one of four is six standard errors off."""
+    (check,) = joined(points_of("bcc", "liquid", [0.0, 60.0, 0.0, 0.0]))["checks"]
+    assert not check["passed"]
+
+
+def test_points_without_a_second_pressure_have_no_line():
+    assert joined([points_of("hcp", "bcc", [0.0] * 4)[0]]) is None

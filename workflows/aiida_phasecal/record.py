@@ -98,6 +98,18 @@ def point(transition: dict, pk: int) -> dict:
     return {**{key: transition[key] for key in keys}, "pk": pk}
 
 
+def with_lines(node: orm.WorkChainNode, points: list[dict]) -> list[dict]:
+    """Boundary points with what the line through all points of a boundary says at the pressure of each.
+
+    Those of a phase diagram are on its lines themselves.
+    """
+    has_diagram = "phase_diagram" in node.outputs and task_of(node) != "phase-diagram"
+    diagram = node.outputs.phase_diagram if has_diagram else None
+    found = [diagram and diagram.on_line(entry["phases"], entry["pressure_gpa"]) for entry in points]
+    pairs = zip(points, (values or (None, None) for values in found), strict=True)
+    return [{**entry, "line_k": value, "line_sigma_k": sigma} for entry, (value, sigma) in pairs]
+
+
 def calibration_points(node: orm.WorkChainNode) -> list[dict]:
     """Boundary points of a calibration: verified where that is done, else the latest training estimate or anchor."""
     targets = targets_of(node.inputs.campaign.get_dict())
@@ -206,7 +218,7 @@ def summarise(node: orm.WorkChainNode, tree: Mapping[int, Process] | None = None
         "exit_code": node.exit_status,
         "message": parts_of(node.exit_message).what,
         "failure": failure_path(tree, node.pk),
-        "boundaries": POINTS.get(task, measured_points)(node),
+        "boundaries": with_lines(node, POINTS.get(task, measured_points)(node)),
         "model": {
             "pk": model.pk,
             "hash": model.model_hash,

@@ -60,15 +60,22 @@ def report_data(node: orm.WorkChainNode) -> dict:
         "rejected": rejections(tree),
         "cost": summary["cost"],
         "cost_parts": cost_parts(node.pk, tree),
-        "warnings": contradictions(node.inputs.campaign.get_dict()),
+        "warnings": [*contradictions(node.inputs.campaign.get_dict()), *failed_checks(node)],
     }
+
+
+def failed_checks(node: orm.WorkChainNode) -> list[str]:
+    """Checks of the lines over pressure that failed, a sentence each."""
+    diagram = node.outputs.phase_diagram if "phase_diagram" in node.outputs else None
+    checks = diagram.lines["checks"] if diagram and diagram.lines else []
+    return [f"{check['name']} failed: {check['text']}." for check in checks if not check["passed"]]
 
 
 def diagram_data(node: orm.WorkChainNode) -> dict:
     """Return what the figure and the tables of a phase diagram show (:func:`phasecal.report.diagram.write_diagram`).
 
     Raises:
-        InputError: The campaign is not a finished phase diagram.
+        InputError: The campaign has no boundary over pressure, or not yet.
     """
     diagram = node.outputs.phase_diagram if "phase_diagram" in node.outputs else None
     if diagram is None or diagram.lines is None:
@@ -116,7 +123,8 @@ def before_and_after(transitions: list) -> list[tuple]:
 
 def lines(node: orm.WorkChainNode, transitions: list) -> list[dict]:
     """Boundaries over pressure: those of a phase diagram, or of each model of a calibration from points and slopes."""
-    if "phase_diagram" in node.outputs and (found := node.outputs.phase_diagram.lines) is not None:
+    if task_of(node) == "phase-diagram" and "phase_diagram" in node.outputs:
+        found = node.outputs.phase_diagram.lines
         keys = ("pressure_gpa", "temperature_k", "sigma_k", "stable")
         return [
             {"label": "measured", "phases": entry["phases"], **{key: entry["line"][key] for key in keys}}

@@ -31,7 +31,9 @@ def print_summary(summary: dict) -> None:
     console.print(f"{summary['title']}: {summary['task']} {summary['pk']}, {summary['state']}", highlight=False)
     console.print(*draw_failure(summary["failure"]), sep="\n", end="\n" if summary["failure"] else "")
     summary, kelvin, gpa, digits = in_campaign_units(summary)
-    columns = [f"{name}{kelvin}" for name in ("initial", "training estimate", "result", "target")]
+    with_line = any(entry["line_k"] is not None for entry in summary["boundaries"])
+    names = ["initial", "training estimate", "result", *(["on the line"] if with_line else []), "target"]
+    columns = [f"{name}{kelvin}" for name in names]
     table = Table("boundary", f"P{gpa}", *columns, "method", "PK")
     for entry in summary["boundaries"]:
         verified = entry.get("verified", True)
@@ -42,6 +44,7 @@ def print_summary(summary: dict) -> None:
             interval(entry["initial_k"], entry["initial_sigma_k"], digits),
             interval(entry.get("estimate_k"), entry.get("estimate_sigma_k"), digits),
             interval(entry["temperature_k"], entry["sigma_k"], digits) if verified else "not verified",
+            *([interval(entry["line_k"], entry["line_sigma_k"], digits)] if with_line else []),
             interval(entry["target_k"], entry["target_sigma_k"], digits),
             str(method or "–"),
             str(entry["pk"] or "–"),

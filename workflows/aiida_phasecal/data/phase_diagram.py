@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiida import orm
 
 POINT_KEYS = ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "seeds", "pk")
@@ -10,8 +12,9 @@ POINT_KEYS = ("phases", "pressure_gpa", "temperature_k", "sigma_k", "method", "s
 class PhaseDiagramData(orm.Data):
     """Boundary points of one model: per point the pair of phases, pressure, T ± σ, method, seeds and origin.
 
-    Attributes: ``model_hash``, ``elements``, ``points`` (dictionaries in the form of ``phasecal show --json``) and,
-    where boundaries were followed over pressures, ``lines``: see :func:`phasecal.freeenergy.diagram.assemble`.
+    Attributes: ``model_hash``, ``elements``, ``points`` (dictionaries in the form of ``phasecal show --json``) and
+    ``lines``, where a boundary was measured or followed over pressures: see
+    :func:`phasecal.freeenergy.diagram.assemble`.
     """
 
     def __init__(
@@ -51,3 +54,12 @@ class PhaseDiagramData(orm.Data):
     def lines(self) -> dict | None:
         """Lines, triple points and consistency checks; None where only points were measured."""
         return self.base.attributes.get("lines")
+
+    def on_line(self, phases: Sequence[str], pressure_gpa: float) -> tuple[float, float] | None:
+        """T, K, and its standard error on the line of a boundary; None where no line has a knot at this pressure."""
+        for boundary in self.lines["boundaries"] if self.lines else []:
+            line = boundary["line"]
+            if boundary["phases"] == list(phases) and pressure_gpa in line["pressure_gpa"]:
+                i = line["pressure_gpa"].index(pressure_gpa)
+                return line["temperature_k"][i], line["sigma_k"][i]
+        return None

@@ -12,11 +12,12 @@ from aiida_phasecal.workchains.common import add_bulk_code_input, add_measuremen
 from aiida_phasecal.workchains.transition import TransitionWorkChain
 from phasecal.calibration.targets import states_of
 from phasecal.campaign.tasks import state_label
+from phasecal.freeenergy.diagram import joined
 
 
 @calcfunction
 def collect_points(model, **transitions):
-    """Boundary points of one model from its measured transitions."""
+    """Boundary points of one model from its measured transitions, and the lines through those of several pressures."""
     points = []
     for key in sorted(transitions):
         transition = transitions[key].get_dict()
@@ -25,7 +26,12 @@ def collect_points(model, **transitions):
                 f"{key} was measured with model {transition['model_hash'][:12]}, not {model.model_hash[:12]}"
             )
         points.append({**transition, "pk": transitions[key].pk})
-    return PhaseDiagramData(points=points, model_hash=model.model_hash, elements=model.base.attributes.get("elements"))
+    return PhaseDiagramData(
+        points=points,
+        lines=joined(points),
+        model_hash=model.model_hash,
+        elements=model.base.attributes.get("elements"),
+    )
 
 
 class BoundaryPointsWorkChain(CampaignWorkChain):
