@@ -131,6 +131,16 @@ def test_a_verification_says_whether_its_method_is_another_than_the_anchors(reco
     assert "verified by pinning (anchor by coexistence)" in records.shown(tmp_path)
 
 
+def test_a_line_over_pressure_stands_beside_each_measured_temperature(records, tmp_path: Path) -> None:
+    data = records.transition_data()
+    write_report(data, tmp_path / "single")
+    assert "on the line" not in records.shown(tmp_path / "single")
+    data["summary"]["boundaries"][0].update(line_k=1328.7, line_sigma_k=2.6)
+    write_report(data, tmp_path / "line")
+    text = records.shown(tmp_path / "line")
+    assert "on the line / K" in text and "1328.7 ± 2.6" in text and "1326.3 ± 4.1" in text
+
+
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> 铜\n $\\frac{ $ & </style>"
 
 
