@@ -19,6 +19,8 @@ ENTRY = {
     "initial_sigma_k": 4.0,
     "target_k": None,
     "target_sigma_k": None,
+    "line_k": None,
+    "line_sigma_k": None,
     "method": "coexistence",
     "seeds": [1],
     "pk": 7,
