@@ -197,7 +197,7 @@ def bulk_ti():
     return atoms
 
 
-@pytest.mark.parametrize("name", ["student", "mattersim", "mlip"])
+@pytest.mark.parametrize("name", ["student", "mattersim", "mlip", "calibrated"])
 def test_a_network_of_titanium_has_the_energies_on_record(name):
     section = (TITANIUM / "README.md").read_text().split(f"`{name}.safetensors`")[1].split("\n# ")[0]
     recorded = re.findall(r"^\| (hcp|bcc), .* \| (\S+) \|$", section, re.M)
