@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +22,10 @@ from phasecal.engines.lammps.plugin import install_plugin
 from phasecal.errors import DataError
 from phasecal.native import MOMENT_NETWORK
 from phasecal.potentials.artifact import export_artifact, plugin_commands
+from phasecal.potentials.base import load_model
 from phasecal.potentials.moment_network import MomentNetworkModel
+
+TITANIUM = Path(__file__).parents[2] / "fixtures" / "models" / "titanium"
 
 pytestmark = pytest.mark.usefixtures("plugin_toolchain")
 
@@ -126,3 +131,17 @@ def test_arrays_of_another_shape_are_refused(tmp_path, name, change):
     replace(artifact, native={**artifact.native, name: change(artifact.native[name])}).save(tmp_path / "bad")
     with pytest.raises(DataError, match="not a readable artifact of phasecal"):
         read_artifact(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("name", ["student", "calibrated"])
+def test_models_of_titanium_give_their_recorded_energies_in_lammps(name, lammps, tmp_path):
+    section = (TITANIUM / "README.md").read_text().split(f"`{name}.safetensors`")[1].split("\n# ")[0]
+    recorded = {crystal: float(e) for crystal, e in re.findall(r"^\| (hcp|bcc), .* \| (\S+) \|$", section, re.M)}
+    cells = {"hcp": bulk("Ti", "hcp", a=2.947, c=4.703), "bcc": bulk("Ti", "bcc", a=3.272, cubic=True)}
+    shutil.copytree(TITANIUM / "lammps" / name, tmp_path, dirs_exist_ok=True)
+    header, *commands = (tmp_path / "potential.in").read_text().splitlines()
+    assert header.endswith(load_model(TITANIUM / f"{name}.safetensors").hash)
+    read_artifact(tmp_path / ARTIFACT_FILE).check_module()
+    for crystal_name, cell in cells.items():
+        found = lammps(commands, cell, ("Ti",), tmp_path)
+        assert found["energy"] / len(cell) == pytest.approx(recorded[crystal_name], abs=2e-6)
