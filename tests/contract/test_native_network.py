@@ -7,13 +7,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk
 from ase.io.lammpsdata import write_lammps_data
 from plugin_runs import STATIC, run, static
+from titanium_models import TITANIUM, recorded_energies
 
 from phasecal.artifact import read_artifact
 from phasecal.embedded import Session
@@ -24,8 +24,6 @@ from phasecal.native import MOMENT_NETWORK
 from phasecal.potentials.artifact import export_artifact, plugin_commands
 from phasecal.potentials.base import load_model
 from phasecal.potentials.moment_network import MomentNetworkModel
-
-TITANIUM = Path(__file__).parents[2] / "fixtures" / "models" / "titanium"
 
 pytestmark = pytest.mark.usefixtures("plugin_toolchain")
 
@@ -135,8 +133,7 @@ def test_arrays_of_another_shape_are_refused(tmp_path, name, change):
 
 @pytest.mark.parametrize("name", ["student", "calibrated"])
 def test_models_of_titanium_give_their_recorded_energies_in_lammps(name, lammps, tmp_path):
-    section = (TITANIUM / "README.md").read_text().split(f"`{name}.safetensors`")[1].split("\n# ")[0]
-    recorded = {crystal: float(e) for crystal, e in re.findall(r"^\| (hcp|bcc), .* \| (\S+) \|$", section, re.M)}
+    recorded = recorded_energies(name)
     cells = {"hcp": bulk("Ti", "hcp", a=2.947, c=4.703), "bcc": bulk("Ti", "bcc", a=3.272, cubic=True)}
     shutil.copytree(TITANIUM / "lammps" / name, tmp_path, dirs_exist_ok=True)
     header, *commands = (tmp_path / "potential.in").read_text().splitlines()

@@ -196,7 +196,7 @@ def verification(recorder, model, transitions):
     return node
 
 
-def test_points_verified_one_by_one_are_shown_beside_their_line(recorder, model_node):
+def test_points_verified_one_by_one_are_shown_beside_their_line(recorder, model_node, tmp_path):
     temperatures = {0.0: 1329.0, 5.0: 1497.0, 10.0: 1659.0}
     found = [transition(model_node, p, t, 0.60 - 0.01 * p) for p, t in temperatures.items()]
     node = verification(recorder, model_node, found)
@@ -207,6 +207,10 @@ def test_points_verified_one_by_one_are_shown_beside_their_line(recorder, model_
     assert failed_checks(node) == []
     shown = CliRunner().invoke(cmd_phasecal, ["show", str(node.pk)]).output
     assert "on the" in shown
+    drawn = CliRunner().invoke(cmd_phasecal, ["diagram", str(node.pk), "-o", str(tmp_path)])
+    assert drawn.exit_code == 0, drawn.output
+    assert "passed: Clausius-Clapeyron along fcc–liquid" in drawn.output
+    assert (tmp_path / "phase_diagram.svg").exists()
 
 
 def test_a_verified_point_off_the_line_is_a_warning(recorder, model_node):

@@ -11,10 +11,11 @@ from aiida.common.extendeddicts import AttributeDict
 from aiida_phasecal.report_model import functions, parameters
 from aiida_phasecal.report_properties import reference_properties, room_temperature
 from aiida_phasecal.report_runs import cost_parts, rejections
-from aiida_phasecal.reporting import line
+from aiida_phasecal.reporting import drawn
 from aiida_phasecal.tree import process_tree
 from ase.build import bulk
 
+from phasecal.freeenergy.diagram import joined
 from phasecal.potentials.correction import eam_correction
 from phasecal.potentials.frozen import FrozenModel
 from phasecal.potentials.lj import LjModel
@@ -56,10 +57,13 @@ def test_cost_is_told_by_part(measured):
 
 def test_a_line_goes_through_its_points_with_their_slopes():
     slopes = {"slope_k_gpa": 40.0, "slope_k_gpa_sigma": 1.0}
-    points = {p: {"temperature_k": 1350.0 + 40 * p, "sigma_k": 3.0, **slopes} for p in (0.0, 2.0)}
-    drawn = line("initial", ["fcc", "liquid"], points)
-    assert np.allclose(drawn["temperature_k"], 1350 + 40 * np.array(drawn["pressure_gpa"]))
-    assert 0 < max(drawn["sigma_k"]) <= 3.0 + 1e-9
+    where = {"phases": ["fcc", "liquid"], "sigma_k": 3.0, **slopes}
+    points = [{**where, "pressure_gpa": p, "temperature_k": 1350 + 40 * p} for p in (0.0, 2.0)]
+    (line,) = drawn("initial", joined(points))
+    assert (line["label"], line["phases"]) == ("initial", ["fcc", "liquid"])
+    assert np.allclose(line["temperature_k"], 1350 + 40 * np.array(line["pressure_gpa"]))
+    assert 0 < max(line["sigma_k"]) <= 3.0 + 1e-9
+    assert drawn("initial", joined(points[:1])) == []
 
 
 def test_the_correction_of_a_frozen_potential_has_functions():

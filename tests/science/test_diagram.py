@@ -87,7 +87,7 @@ def test_the_next_guess_follows_the_bend():
 
 
 def points_of(low, high, errors):
-    """Six independent transitions of a boundary, each with its own error, K."""
+    """A transition of a boundary at every pressure, each with its own error, K."""
     found = boundary(low, high, anchors=PRESSURES, sigma=10.0).points
     return [
         {**point, "phases": [low, high], "temperature_k": point["temperature_k"] + error}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from itertools import combinations_with_replacement
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase.build import bulk
+from titanium_models import TITANIUM, recorded_energies, section_of
 
 from phasecal.artifact import read_artifact
 from phasecal.engines.lammps.commands import ARTIFACT_FILE
@@ -23,7 +22,6 @@ from phasecal.potentials.moment_network import MomentNetworkModel
 from phasecal.potentials.moments import invariants, moments, radial_basis, repulsion, split
 
 CUTOFF = 5.0
-TITANIUM = Path(__file__).parents[2] / "fixtures" / "models" / "titanium"
 
 
 def make(elements=("Ti",), inner=2.4, **settings):
@@ -199,13 +197,12 @@ def bulk_ti():
 
 @pytest.mark.parametrize("name", ["student", "mattersim", "mlip", "calibrated"])
 def test_a_network_of_titanium_has_the_energies_on_record(name):
-    section = (TITANIUM / "README.md").read_text().split(f"`{name}.safetensors`")[1].split("\n# ")[0]
-    recorded = re.findall(r"^\| (hcp|bcc), .* \| (\S+) \|$", section, re.M)
+    recorded, section = recorded_energies(name), section_of(name)
     cells = {"hcp": bulk("Ti", "hcp", a=2.947, c=4.703), "bcc": bulk("Ti", "bcc", a=3.272)}
-    assert [crystal for crystal, _ in recorded] == list(cells)
+    assert list(recorded) == list(cells)
     model = load_model(TITANIUM / f"{name}.safetensors")
     record = TITANIUM / f"{name}.fit.json"
     assert model.hash == json.loads(record.read_text())["model_hash"] if record.exists() else model.hash in section
-    for crystal, energy in recorded:
+    for crystal, energy in recorded.items():
         frames = frames_from_atoms([cells[crystal]], model.elements, model.cutoff)
-        assert energies(model, frames)[0] / len(cells[crystal]) == pytest.approx(float(energy), abs=2e-6)
+        assert energies(model, frames)[0] / len(cells[crystal]) == pytest.approx(energy, abs=2e-6)

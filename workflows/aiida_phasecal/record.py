@@ -98,13 +98,17 @@ def point(transition: dict, pk: int) -> dict:
     return {**{key: transition[key] for key in keys}, "pk": pk}
 
 
+def diagram_of(node: orm.WorkChainNode) -> orm.Data | None:
+    """Boundary points of a campaign with their lines, once they are collected."""
+    return node.outputs.phase_diagram if "phase_diagram" in node.outputs else None
+
+
 def with_lines(node: orm.WorkChainNode, points: list[dict]) -> list[dict]:
     """Boundary points with what the line through all points of a boundary says at the pressure of each.
 
     Those of a phase diagram are on its lines themselves.
     """
-    has_diagram = "phase_diagram" in node.outputs and task_of(node) != "phase-diagram"
-    diagram = node.outputs.phase_diagram if has_diagram else None
+    diagram = diagram_of(node) if task_of(node) != "phase-diagram" else None
     found = [diagram and diagram.on_line(entry["phases"], entry["pressure_gpa"]) for entry in points]
     pairs = zip(points, (values or (None, None) for values in found), strict=True)
     return [{**entry, "line_k": value, "line_sigma_k": sigma} for entry, (value, sigma) in pairs]
@@ -173,11 +177,12 @@ def measured_points(node: orm.WorkChainNode) -> list[dict]:
 
 def diagram_points(node: orm.WorkChainNode) -> list[dict]:
     """Boundary points of a phase diagram: on its lines once they are joined, before that what is measured."""
-    if "phase_diagram" not in node.outputs:
+    diagram = diagram_of(node)
+    if diagram is None:
         return measured_points(node)
     targets = {place_of(target): target for target in targets_of(node.inputs.campaign.get_dict())}
     points = []
-    for found in node.outputs.phase_diagram.points:
+    for found in diagram.points:
         entry = point(found, found["pk"])
         target = targets.get(place_of(entry))
         entry |= {"target_k": target and target["temperature_k"], "target_sigma_k": target and target["sigma_k"]}

