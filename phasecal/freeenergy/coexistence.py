@@ -38,11 +38,12 @@ from phasecal.observables.ensemble import (
     thermal_pressure_gpa,
     wrong_degrees_of_freedom,
 )
-from phasecal.observables.order import TwoPhaseOrder, bragg_vectors, solid_fraction
+from phasecal.observables.order import TwoPhaseOrder, solid_fraction
 from phasecal.observables.slab import Outcome, Slab, judge_slab, strained
 from phasecal.observables.statistics import Estimate, chi_squared, mean_with_error
 from phasecal.sample import Sample
 from phasecal.structures.crystals import crystal, two_phase_repeats
+from phasecal.structures.reflections import bragg_vectors
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 DISCARD_STEPS = 1786

@@ -30,11 +30,12 @@ from phasecal.observables.ensemble import (
     thermal_pressure_gpa,
     wrong_degrees_of_freedom,
 )
-from phasecal.observables.order import bragg_order, bragg_vectors, global_q6, solid_fraction
+from phasecal.observables.order import bragg_order, global_q6, solid_fraction
 from phasecal.observables.slab import Outcome, judge_slab, strained
 from phasecal.observables.statistics import Estimate, mean_with_error
 from phasecal.sample import Sample
 from phasecal.structures.crystals import crystal
+from phasecal.structures.reflections import bragg_vectors
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 MAX_SHIFT = 0.1

@@ -26,10 +26,11 @@ from phasecal.observables.ensemble import (
     thermal_pressure_gpa,
     wrong_degrees_of_freedom,
 )
-from phasecal.observables.order import bragg_order, bragg_vectors, global_q6
+from phasecal.observables.order import bragg_order, global_q6
 from phasecal.observables.statistics import Estimate
 from phasecal.sample import Sample
 from phasecal.structures.crystals import crystal, repeats
+from phasecal.structures.reflections import bragg_vectors
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
 MIN_SOLID_ORDER = 0.5

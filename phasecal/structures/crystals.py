@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
-from ase.build import bulk
 from ase.data import atomic_numbers
 
 from phasecal.errors import InputError
@@ -94,6 +93,8 @@ def composition(structure: Mapping[str, Any]) -> dict[str, float]:
 
 def _conventional(prototype: str, lattice: str, elements: list[str], a: float, c: float | None) -> Atoms:
     """ASE's orthogonal conventional cell of one prototype."""
+    from ase.build import bulk  # noqa: PLC0415  # a second of loading, which every MD job would wait for
+
     if prototype == "hcp":
         return bulk(elements[0], "hcp", a=a, c=c or a * (8 / 3) ** 0.5, orthorhombic=True)
     if prototype == "L1_2":

@@ -1,4 +1,4 @@
-"""The science runs where AiiDA is not installed."""
+"""The science runs where AiiDA is not installed; what every job waits for is imported in a second."""
 
 from __future__ import annotations
 
@@ -53,3 +53,9 @@ def test_running_a_task_does_not_import_aiida():
     )
     done = python(code)
     assert (done.returncode, done.stderr) == (0, "none.json: no such task file\n")
+
+
+def test_preparing_a_run_of_lammps_does_not_wait_for_scipy():
+    code = "import sys, phasecal.engines.lammps.plugin.__main__; sys.exit('scipy' in sys.modules)"
+    done = python(code)
+    assert done.returncode == 0, done.stderr

@@ -7,9 +7,10 @@ import pytest
 from ase import Atoms
 
 from phasecal.errors import InputError
-from phasecal.observables.order import bragg_order, bragg_vectors, global_q6, solid_fraction
+from phasecal.observables.order import bragg_order, global_q6, solid_fraction
 from phasecal.sample import Sample
 from phasecal.structures.crystals import crystal, repeats, supercell, two_phase_cell, two_phase_repeats
+from phasecal.structures.reflections import bragg_vectors
 
 STRUCTURES = {
     "fcc": {"prototype": "fcc", "elements": ["Cu"], "a": 3.6},

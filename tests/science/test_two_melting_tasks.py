@@ -10,8 +10,8 @@ from phasecal.campaign.methods import METHODS, default_verification, how_verifie
 from phasecal.campaign.two_melting_tasks import ladder, melt_of, melting_guess
 from phasecal.engines.lammps import validate_task
 from phasecal.errors import InputError
-from phasecal.observables.order import bragg_vectors
 from phasecal.structures.crystals import PROTOTYPES, crystal, two_phase_repeats
+from phasecal.structures.reflections import bragg_vectors
 
 CAMPAIGN = """\
 schema: 1

@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 
 from phasecal.engines.lammps.task import Parameters
 from phasecal.engines.lammps.two_phase import SLOW_BAROSTAT_STEPS, TwoPhaseTask
-from phasecal.observables.order import bragg_vectors
 from phasecal.structures.crystals import crystal, two_phase_repeats
+from phasecal.structures.reflections import bragg_vectors
 
 SLOW_THERMOSTAT_STEPS = 1000
 """Time constant of the thermostat in steps (2.8 ps for Cu) while there is an interface, which it must not drive. The
