@@ -7,17 +7,17 @@ from pathlib import Path
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
-from aiida.engine import CalcJob
 
 from aiida_phasecal.calculations.base import BandedProcessSpec
 from aiida_phasecal.calculations.lammps import declare_md, files_of_interrupted
+from aiida_phasecal.calculations.waiting import PatientJob
 from aiida_phasecal.data.model import ModelData
 from phasecal.engines import jaxmd
 
 FILES_OF_INTERRUPTED = (jaxmd.LOG_FILE, jaxmd.PART_GLOB, jaxmd.STATE_GLOB)
 
 
-class JaxMdCalculation(CalcJob):
+class JaxMdCalculation(PatientJob):
     """One bulk run with jax-md; the code is the Python of an environment with phasecal."""
 
     _spec_class = BandedProcessSpec

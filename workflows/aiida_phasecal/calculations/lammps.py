@@ -12,6 +12,7 @@ from aiida_lammps.calculations.raw import LammpsRawCalculation
 
 from aiida_phasecal.advice import advice
 from aiida_phasecal.calculations.base import MAKE_ROOM, SCHEDULER_LOG, BandedProcessSpec
+from aiida_phasecal.calculations.waiting import PatientJob
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from aiida_phasecal.tree import INTERRUPTED
@@ -21,7 +22,7 @@ from phasecal.errors import PhasecalError
 FILES_OF_INTERRUPTED = (lammps.LOG_FILE, lammps.DUMP_FILE, lammps.RESTART_GLOB, lammps.CONTINUE_FILE)
 
 
-class LammpsMdCalculation(LammpsRawCalculation):
+class LammpsMdCalculation(PatientJob, LammpsRawCalculation):
     """One LAMMPS run of phasecal: bulk sampling or a two-phase coexistence run.
 
     The script is the inherited ``script`` input, one of phasecal's plain LAMMPS scripts; numbers, potential and start

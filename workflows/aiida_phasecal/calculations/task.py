@@ -7,10 +7,10 @@ import json
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
-from aiida.engine import CalcJob
 
 from aiida_phasecal.advice import advice
 from aiida_phasecal.calculations.base import MAKE_ROOM, BandedProcessSpec
+from aiida_phasecal.calculations.waiting import PatientJob
 from aiida_phasecal.data.model import ModelData
 from aiida_phasecal.data.sample import SampleData
 from phasecal.errors import ERRORS_BY_KIND
@@ -57,7 +57,7 @@ MESSAGES = {
 }
 
 
-class TaskCalculation(CalcJob):
+class TaskCalculation(PatientJob):
     """Run one versioned phasecal task; the remote side needs phasecal, not AiiDA."""
 
     _spec_class = BandedProcessSpec
