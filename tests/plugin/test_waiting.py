@@ -9,7 +9,7 @@ from aiida.engine.processes.calcjobs.tasks import Waiting, task_retrieve_job, ta
 from aiida.engine.utils import InterruptableFuture
 from aiida.plugins import CalculationFactory
 from aiida_phasecal.calculations import waiting
-from aiida_phasecal.calculations.waiting import PatientWaiting, rest
+from aiida_phasecal.calculations.waiting import LONGEST_S, PatientWaiting, rest, seconds_to_look
 from plumpy.process_states import ProcessState
 
 JOBS = ["phasecal.lammps", "phasecal.jaxmd", "phasecal.task"]
@@ -34,30 +34,33 @@ def test_only_a_look_at_the_queue_is_put_off(monkeypatch):
     assert launched == [(rest,), (task_update_job, "node"), (task_retrieve_job, "node")]
 
 
-def test_the_more_jobs_rest_the_longer(monkeypatch):
-    """So there are as many looks in a second however many jobs wait; but none rests longer than the limit."""
-    asked = []
-    sleep = asyncio.sleep
+def test_a_single_job_is_looked_at_soon_and_many_together():
+    assert seconds_to_look(1, now=1000.1) == pytest.approx(0.15)
+    assert seconds_to_look(8, now=1001.5) == pytest.approx(0.5)
+    # 100 at a quarter of a second each: every 32 s, and whoever comes on the way meets the others
+    looks = [now + seconds_to_look(jobs, now) for jobs, now in [(65, 1000.0), (99, 1003.7), (100, 1019.0)]]
+    assert looks == pytest.approx([1024.0] * 3)
+    assert max(seconds_to_look(5000, now) for now in (64.0, 100.0)) == LONGEST_S
 
-    async def noted(seconds: float) -> None:
-        asked.append(seconds)
-        await sleep(0)
+
+def test_those_that_rest_are_counted(monkeypatch):
+    counted = []
+
+    def noted(jobs: int, now: float) -> float:
+        counted.append(jobs)
+        return 0.0
 
     async def rest_together(jobs: int) -> None:
         await asyncio.gather(*(rest(InterruptableFuture()) for _ in range(jobs)))
 
-    monkeypatch.setattr(waiting.asyncio, "sleep", noted)
-    asyncio.run(rest_together(300))
-    assert asked[:4] == [0.25, 0.5, 0.75, 1.0]
-    assert asked[239:] == [60.0] * 61
-    asked.clear()
+    monkeypatch.setattr(waiting, "seconds_to_look", noted)
+    asyncio.run(rest_together(3))
     asyncio.run(rest_together(1))
-    assert asked == [0.25]
-    assert PatientWaiting.resting == 0
+    assert counted == [1, 2, 3, 1]
 
 
 def test_a_kill_ends_a_rest(monkeypatch):
-    monkeypatch.setattr(waiting, "SECONDS_PER_JOB", 60.0)
+    monkeypatch.setattr(waiting, "seconds_to_look", lambda jobs, now: 60.0)
 
     async def killed() -> None:
         future = InterruptableFuture()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from typing import Any, ClassVar
 
 from aiida.engine import CalcJob
@@ -10,8 +12,8 @@ from aiida.engine.processes.calcjobs.tasks import Waiting, task_update_job
 from aiida.engine.utils import InterruptableFuture
 from plumpy.process_states import ProcessState
 
-SECONDS_PER_JOB = 0.25  # at most four looks in a second, each some 15 to 60 ms of the daemon's only worker
-LONGEST_S = 60.0
+SECONDS_PER_JOB = 0.25  # a look takes the daemon's only worker some tens of milliseconds
+LONGEST_S = 64.0
 
 
 class PatientWaiting(Waiting):
@@ -30,12 +32,22 @@ class PatientWaiting(Waiting):
 
 
 async def rest(cancellable: InterruptableFuture) -> None:
-    """Sleep until it is this job's turn to be looked at again; a kill or a pause ends it at once."""
+    """Sleep until the next time to look at jobs; a kill or a pause ends it at once."""
     PatientWaiting.resting += 1
     try:
-        await cancellable.with_interrupt(asyncio.sleep(min(SECONDS_PER_JOB * PatientWaiting.resting, LONGEST_S)))
+        await cancellable.with_interrupt(asyncio.sleep(seconds_to_look(PatientWaiting.resting, time.monotonic())))
     finally:
         PatientWaiting.resting -= 1
+
+
+def seconds_to_look(jobs: int, now: float) -> float:
+    """Return the time until the next look when a number of jobs rest.
+
+    Looks come at multiples of a power of two seconds, so that those of all jobs coincide, however many there were when
+    each began to rest: AiiDA then asks the computer once for all of them.
+    """
+    period = min(2.0 ** math.ceil(math.log2(SECONDS_PER_JOB * jobs)), LONGEST_S)
+    return period - now % period
 
 
 class PatientJob(CalcJob):
