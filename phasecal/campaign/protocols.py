@@ -142,7 +142,7 @@ class Calibration(Section):
     """How long a calibration may go on, and how far one stage of rounds may reach."""
 
     max_rounds: int = Field(ge=1, le=1000, description="a number of rounds, at least 1")
-    reanchors: int = Field(ge=1, le=20, description="a number of fresh anchors near the target, at least 1")
+    reanchors: int = Field(ge=0, le=20, description="a number of fresh anchors near the target, 0 or more")
     max_superheating: float = Field(gt=0, lt=1, description="a relative distance from the anchor, such as 0.2")
     min_superheating: float = Field(gt=0, lt=1, description="a relative distance from the anchor, such as 0.02")
     step: Step = Field(description="a mapping with the limits of one step")
