@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def _shifts(n_series: int) -> Floats:
 
 
 def _round_temperatures(axes: Axes, data: ReportData, outcomes: Sequence[Outcome]) -> None:
-    """T − T_exp of the sampled model per round, and the verification after the last one."""
+    """T − T_exp of one boundary of the sampled model per round, and the verification after the last one."""
     shifts = _shifts(len(outcomes))
     for index, item in enumerate(outcomes):
         look: dict[str, Any] = {
@@ -55,20 +55,16 @@ def _round_temperatures(axes: Axes, data: ReportData, outcomes: Sequence[Outcome
             axes.axhspan(-item.target.sigma, item.target.sigma, color=style.EXPERIMENT, alpha=0.25, lw=0)
     axes.axhline(0, color=style.EXPERIMENT, lw=0.8, zorder=0)
     axes.set_ylabel("T − experiment / K")
-    if len(outcomes) > 1:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _round_phases(axes: Axes, rounds: Sequence[Round], field: str) -> None:
-    """One diagnostic of every phase sample per round."""
+def _round_phases(axes: Axes, rounds: Sequence[Round], field: str, worst: Callable[[list[float]], float]) -> None:
+    """One diagnostic of every phase per round: the worst of its samples."""
     series: dict[str, list[tuple[int, float]]] = {}
-    several = len({p.pressure_gpa for entry in rounds for p in entry.phases}) > 1
     for number, entry in enumerate(rounds, start=1):
-        for phase in entry.phases:
-            value = getattr(phase, field)
-            name = f"{phase.phase}, {phase.pressure_gpa:g} GPa" if several else phase.phase
-            if value is not None:
-                series.setdefault(name, []).append((number, value))
+        for name in dict.fromkeys(phase.phase for phase in entry.phases):
+            values = [getattr(phase, field) for phase in entry.phases if phase.phase == name]
+            if known := [value for value in values if value is not None]:
+                series.setdefault(name, []).append((number, worst(known)))
     for index, (name, points) in enumerate(series.items()):
         x, y = np.array(points, dtype=float).T
         marker, colour = style.MARKERS[index % 6], style.CYCLE[index % 6]
@@ -88,24 +84,30 @@ def convergence(data: ReportData, outcomes: Sequence[Outcome]) -> Drawing | None
     """
     if not data.rounds:
         return None
+    boundaries = list(dict.fromkeys(tuple(item.boundary.phases) for item in outcomes))
+    ratios = [1.6] * len(boundaries) + [1, 1]
     with style.styled():
-        figure, axes = style.new_figure(5.2, nrows=3, sharex=True, gridspec_kw={"height_ratios": [1.6, 1, 1]})
-        _round_temperatures(axes[0], data, outcomes)
-        _round_phases(axes[1], data.rounds, "n_eff")
-        axes[1].set_ylabel("Neff / N")
-        if axes[1].lines:
-            axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        _round_phases(axes[2], data.rounds, "sd_beta_du")
-        axes[2].set_ylabel("sd(βΔU)")
+        figure, axes = style.new_figure(
+            1.45 * sum(ratios), nrows=len(ratios), sharex=True, gridspec_kw={"height_ratios": ratios}
+        )
+        for panel, phases in zip(axes, boundaries, strict=False):
+            _round_temperatures(panel, data, [item for item in outcomes if tuple(item.boundary.phases) == phases])
+        _round_phases(axes[-2], data.rounds, "n_eff", min)
+        axes[-2].set_ylabel("Neff / N")
+        _round_phases(axes[-1], data.rounds, "sd_beta_du", max)
+        axes[-1].set_ylabel("sd(βΔU)")
+        for panel in axes[:-1]:
+            if panel.get_legend_handles_labels()[0] and (len(outcomes) > 1 or panel is axes[-2]):
+                panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         n_rounds = len(data.rounds)
         verified = any(item.kind == "verified" for item in outcomes)
         ticks = list(range(1, n_rounds + 1))
-        axes[2].set_xticks(
+        axes[-1].set_xticks(
             ticks + ([n_rounds + 1] if verified else []),
             [str(k) for k in ticks] + (["verified"] if verified else []),
         )
-        axes[2].set_xlim(0.6, n_rounds + (1.5 if verified else 0.4))
-        axes[2].set_xlabel("round")
+        axes[-1].set_xlim(0.6, n_rounds + (1.5 if verified else 0.4))
+        axes[-1].set_xlabel("round")
         for index in _reanchored(data):
             for panel in axes:
                 panel.axvline(index + 0.5, color=style.INK, lw=0.8, ls=(0, (4, 3)))
@@ -113,8 +115,9 @@ def convergence(data: ReportData, outcomes: Sequence[Outcome]) -> Drawing | None
     caption = (
         "Top: transition temperature of the model sampled in each round minus experiment, ± 1 σ "
         "(green: experiment). "
-        "Middle: effective share of the frames that the step was predicted to leave. "
-        "Bottom: standard deviation of βΔU over the frames, which limits the step."
+        "Below: effective share of the frames that the step was predicted to leave. "
+        "Bottom: standard deviation of βΔU over the frames, which limits the step. "
+        "Of a phase that was sampled at several states the worst is shown."
     )
     pks = tuple(entry.pk for entry in data.rounds if entry.pk)
     return Drawing("convergence", _convergence_words(data, outcomes), caption, figure, pks)
@@ -132,7 +135,7 @@ def _convergence_words(data: ReportData, outcomes: Sequence[Outcome]) -> str:
 
 
 def overlap(data: ReportData) -> Drawing | None:
-    """The overlap matrices of the last round, one per phase and pressure.
+    """The overlap matrices of the last round, one per phase and group of states.
 
     Args:
         data: The data of the report.
@@ -145,23 +148,24 @@ def overlap(data: ReportData) -> Drawing | None:
     )
     if not phases:
         return None
-    most = max(len(phase.overlap_matrix) for phase in phases)
-    n_columns = min(2, len(phases))
-    n_rows = -(-len(phases) // n_columns)
+    groups = _same_states(phases)
+    most = max(len(group[0].overlap_matrix) for group in groups)
+    n_columns = min(2, len(groups))
+    n_rows = -(-len(groups) // n_columns)
     with style.styled():
         figure, grid = style.new_figure(n_rows * (0.35 * most + 0.9), nrows=n_rows, ncols=n_columns, squeeze=False)
-        for axes, phase in zip(grid.flat, phases, strict=False):
-            _matrix(axes, phase)
-        for axes in grid.flat[len(phases) :]:
+        for axes, group in zip(grid.flat, groups, strict=False):
+            _matrix(axes, group[0], _pressures(group))
+        for axes in grid.flat[len(groups) :]:
             axes.set_axis_off()
     caption = (
         f"Overlap of the states that round {number} joined: the probability that a frame of the row's state belongs to "
         "the column's (rows sum to 1). Model 0 is the initial one."
     )
     words = "; ".join(
-        f"{phase.phase} at {phase.pressure_gpa:g} GPa: {len(phase.joined)} states"
-        + (f", least overlap of neighbours {phase.overlap:.2f}" if phase.overlap is not None else "")
-        for phase in phases
+        f"{group[0].phase} at {_pressures(group)}: {len(group[0].joined)} states"
+        + (f", least overlap of neighbours {group[0].overlap:.2f}" if group[0].overlap is not None else "")
+        for group in groups
     )
     pk = data.rounds[number - 1].pk
     return Drawing("overlap", f"Overlap matrices of round {number}. {words}.", caption, figure, (pk,) if pk else ())
@@ -177,7 +181,20 @@ def _joined(entry: Round) -> list[RoundPhase]:
     ]
 
 
-def _matrix(axes: Axes, phase: RoundPhase) -> None:
+def _same_states(phases: Sequence[RoundPhase]) -> list[list[RoundPhase]]:
+    """Group samples that were joined with the same others: they have one matrix."""
+    groups: dict[tuple[str, ...], list[RoundPhase]] = {}
+    for phase in phases:
+        groups.setdefault((phase.phase, *phase.joined), []).append(phase)
+    return list(groups.values())
+
+
+def _pressures(group: Sequence[RoundPhase]) -> str:
+    """E.g. ``0, 1, 5 GPa``."""
+    return f"{', '.join(f'{pressure:g}' for pressure in sorted({phase.pressure_gpa for phase in group}))} GPa"
+
+
+def _matrix(axes: Axes, phase: RoundPhase, pressures: str) -> None:
     """One matrix as tiles with their numbers; tiles are drawn, for an image would have to be loaded."""
     values = np.array([[np.nan if v is None else v for v in row] for row in phase.overlap_matrix])
     axes.pcolormesh(values, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
@@ -191,4 +208,4 @@ def _matrix(axes: Axes, phase: RoundPhase) -> None:
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    axes.set_title(style.short(f"{phase.phase}, {phase.pressure_gpa:g} GPa"))
+    axes.set_title(style.short(f"{phase.phase}, {pressures}"))

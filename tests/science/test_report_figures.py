@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
 
 from phasecal.report import style
 from phasecal.report.checks import collect_warnings, outcomes
-from phasecal.report.convergence import overlap
+from phasecal.report.convergence import convergence, overlap
 from phasecal.report.data import read_data
 from phasecal.report.diagram import over_pressure
 from phasecal.report.interactive import SVG_DPI, series_of
@@ -75,6 +76,37 @@ def test_overlap_is_that_of_the_last_round_and_absent_from_older_records(records
     for entry in data["rounds"]:
         del entry["phases"][0]["overlap_matrix"]
     assert overlap(read_data(data)) is None
+
+
+def test_states_that_were_joined_have_one_matrix(records):
+    data = records.complete_data()
+    phases = data["rounds"][-1]["phases"]
+    phases.append(phases[0] | {"pressure_gpa": 5.0})
+    drawing = overlap(read_data(data))
+    assert [axes.get_title("left") for axes in drawing.figure.axes] == ["fcc, 0, 5 GPa"]
+    phases[-1]["joined"] = [f"fcc at 1500 K and 5 GPa, model {k}" for k in range(3)]
+    assert [axes.get_title("left") for axes in overlap(read_data(data)).figure.axes] == ["fcc, 0 GPa", "fcc, 5 GPa"]
+
+
+def test_convergence_of_many_targets_has_a_panel_per_boundary(records):
+    """Twelve targets of two boundaries: the legends leave room for the axes, and a phase is shown at its worst."""
+    data = records.complete_data()
+    (boundary,) = data["summary"]["boundaries"]
+    states = [(low, high, gpa) for low, high in (("fcc", "liquid"), ("bcc", "fcc")) for gpa in range(6)]
+    data["summary"]["boundaries"] = [boundary | {"phases": [a, b], "pressure_gpa": p} for a, b, p in states]
+    for entry in data["rounds"]:
+        (target,), phases = entry["targets"], entry["phases"]
+        entry["targets"] = [target | {"phases": [a, b], "pressure_gpa": p} for a, b, p in states]
+        entry["phases"] = [phase | {"pressure_gpa": p, "n_eff": 0.9 - 0.1 * p} for phase in phases for p in range(6)]
+    checked = read_data(data)
+    drawing = convergence(checked, outcomes(checked))
+    axes = drawing.figure.axes
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # "axes sizes collapsed to zero"
+        drawing.figure.draw_without_rendering()
+    assert [len(panel.get_legend().get_texts()) for panel in axes[:3]] == [6, 6, 2]
+    assert min(panel.get_window_extent().height for panel in axes) > 0.15 * drawing.figure.bbox.height
+    assert np.array([line.get_ydata() for line in axes[2].lines[:2]]) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(("change", "names"), [(0.004, ["function-pair-Cu-Cu"]), (0.0, [])])
