@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 from aiida.engine.processes.calcjobs.tasks import Waiting, task_retrieve_job, task_update_job
 from aiida.engine.utils import InterruptableFuture
 from aiida.plugins import CalculationFactory
 from aiida_phasecal.calculations import waiting
-from aiida_phasecal.calculations.waiting import LONGEST_S, PatientWaiting, rest, seconds_to_look
+from aiida_phasecal.calculations.waiting import PatientWaiting, rest, seconds_to_look
 from plumpy.process_states import ProcessState
 
 JOBS = ["phasecal.lammps", "phasecal.jaxmd", "phasecal.task"]
@@ -35,12 +36,11 @@ def test_only_a_look_at_the_queue_is_put_off(monkeypatch):
 
 
 def test_a_single_job_is_looked_at_soon_and_many_together():
-    assert seconds_to_look(1, now=1000.1) == pytest.approx(0.15)
-    assert seconds_to_look(8, now=1001.5) == pytest.approx(0.5)
-    # 100 at a quarter of a second each: every 32 s, and whoever comes on the way meets the others
-    looks = [now + seconds_to_look(jobs, now) for jobs, now in [(65, 1000.0), (99, 1003.7), (100, 1019.0)]]
+    assert max(seconds_to_look(1, now) for now in np.linspace(1000, 1001, 100)) < 0.02
+    assert seconds_to_look(8, now=1001.75) == pytest.approx(0.25)
+    # from 46 jobs on every 64 s, and whoever comes on the way meets the others
+    looks = [now + seconds_to_look(jobs, now) for jobs, now in [(46, 1000.0), (99, 1003.7), (5000, 1019.0)]]
     assert looks == pytest.approx([1024.0] * 3)
-    assert max(seconds_to_look(5000, now) for now in (64.0, 100.0)) == LONGEST_S
 
 
 def test_those_that_rest_are_counted(monkeypatch):

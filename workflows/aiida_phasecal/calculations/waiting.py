@@ -12,8 +12,9 @@ from aiida.engine.processes.calcjobs.tasks import Waiting, task_update_job
 from aiida.engine.utils import InterruptableFuture
 from plumpy.process_states import ProcessState
 
-SECONDS_PER_JOB = 0.25  # a look takes the daemon's only worker some tens of milliseconds
 LONGEST_S = 64.0
+"""Between two looks. A look takes the daemon's only worker some tens of milliseconds."""
+JOBS_OF_LONGEST = 64
 
 
 class PatientWaiting(Waiting):
@@ -43,10 +44,12 @@ async def rest(cancellable: InterruptableFuture) -> None:
 def seconds_to_look(jobs: int, now: float) -> float:
     """Return the time until the next look when a number of jobs rest.
 
-    Looks come at multiples of a power of two seconds, so that those of all jobs coincide, however many there were when
-    each began to rest: AiiDA then asks the computer once for all of them.
+    The period grows with the square of their number: few jobs are noticed soon, and many together cost no more than
+    few. It is a power of two seconds and looks are at its multiples, so that those of all jobs coincide, however many
+    there were when each began to rest: AiiDA then asks the computer once for all of them.
     """
-    period = min(2.0 ** math.ceil(math.log2(SECONDS_PER_JOB * jobs)), LONGEST_S)
+    period = LONGEST_S * min(jobs / JOBS_OF_LONGEST, 1.0) ** 2
+    period = 2.0 ** math.ceil(math.log2(period))
     return period - now % period
 
 
