@@ -97,6 +97,14 @@ def test_only_anchors_are_measured_and_the_rest_is_expected_on_the_line(anchored
     assert anchored.ctx.stage == pytest.approx([1000.0, limit * 800, limit * 600, 1000.0])
 
 
+def test_a_campaign_may_leave_fresh_anchors_to_the_verification(anchored):
+    anchored.ctx.converged = True
+    assert anchored.should_anchor_again()
+    anchored.ctx.settings["reanchors"] = 0
+    assert not anchored.should_anchor_again()
+    assert not anchored.should_run_round()
+
+
 def test_a_state_that_serves_two_boundaries_is_sampled_once(anchored, model_node):
     states = anchored.missing_states()
     assert len(states) == len(set(states))
