@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 
 import numpy as np
 import pytest
@@ -11,9 +12,19 @@ from aiida.engine.utils import InterruptableFuture
 from aiida.plugins import CalculationFactory
 from aiida_phasecal.calculations import waiting
 from aiida_phasecal.calculations.waiting import PatientWaiting, rest, seconds_to_look
+from plumpy.events import get_or_create_event_loop
 from plumpy.process_states import ProcessState
 
 JOBS = ["phasecal.lammps", "phasecal.jaxmd", "phasecal.task"]
+
+
+def run(coroutine: Coroutine) -> object:
+    """Do what `asyncio.run` does and put AiiDA's loop back, which would be dropped unclosed: later tests run on it."""
+    loop = get_or_create_event_loop()
+    try:
+        return asyncio.run(coroutine)
+    finally:
+        asyncio.set_event_loop(loop)
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -31,7 +42,7 @@ def test_only_a_look_at_the_queue_is_put_off(monkeypatch):
     monkeypatch.setattr(Waiting, "_launch_task", launch)
     state = PatientWaiting.__new__(PatientWaiting)
     for task in (task_update_job, task_retrieve_job):
-        assert asyncio.run(state._launch_task(task, "node")) == "result"
+        assert run(state._launch_task(task, "node")) == "result"
     assert launched == [(rest,), (task_update_job, "node"), (task_retrieve_job, "node")]
 
 
@@ -54,8 +65,8 @@ def test_those_that_rest_are_counted(monkeypatch):
         await asyncio.gather(*(rest(InterruptableFuture()) for _ in range(jobs)))
 
     monkeypatch.setattr(waiting, "seconds_to_look", noted)
-    asyncio.run(rest_together(3))
-    asyncio.run(rest_together(1))
+    run(rest_together(3))
+    run(rest_together(1))
     assert counted == [1, 2, 3, 1]
 
 
@@ -68,5 +79,5 @@ def test_a_kill_ends_a_rest(monkeypatch):
         await rest(future)
 
     with pytest.raises(KeyError, match="killed"):
-        asyncio.run(asyncio.wait_for(killed(), 30))
+        run(asyncio.wait_for(killed(), 30))
     assert PatientWaiting.resting == 0
