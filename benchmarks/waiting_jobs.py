@@ -1,19 +1,19 @@
 """What jobs that wait in line cost the daemon: its worker's CPU time with phasecal's rests between looks, and without.
 
-    python benchmarks/waiting_jobs.py FOLDER [N] [SECONDS]
+    python benchmarks/waiting_jobs.py FOLDER [--jobs N] [--seconds S]
 
-A profile in the empty FOLDER, N jobs (100) of small work chains that wait for slots which this script holds. When all
-are in line, the CPU time of the worker over SECONDS (90) is its share of a core; then the daemon is started again with
+A profile in the empty FOLDER, N jobs of small work chains that wait for slots which this script holds. When all
+are in line, the CPU time of the worker over S seconds is its share of a core; then the daemon is started again with
 rests of zero, as AiiDA alone would have it, and the same jobs are watched again.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -52,11 +52,8 @@ def share_of_a_core(folder: Path, seconds: float) -> float:
     return (used() - before) / (time.monotonic() - start)
 
 
-def main() -> None:
+def measure(folder: Path, jobs: int, seconds: float) -> None:
     """Measure both sides on the same jobs and print their ratio."""
-    folder = Path(sys.argv[1]).resolve()
-    jobs, seconds = (int(word) for word in (sys.argv[2:] + ["100", "90"][len(sys.argv) - 2 :]))
-    folder.mkdir(parents=True)
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "AIIDA_PATH": str(folder), "PATH": path, "OMP_NUM_THREADS": "1"}
     subprocess.run(["phasecal", "init"], env=environment, check=True)
@@ -79,7 +76,21 @@ def main() -> None:
             environment["PYTHONPATH"] = str(folder)
             subprocess.run(["phasecal", "init"], env=environment, check=True)
     print(f"ratio {shares[1] / shares[0]:.1f}")
-    end_all(folder)
+
+
+def main() -> None:
+    """Read the arguments, measure, and end whatever was started."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="an empty folder for the profile")
+    parser.add_argument("--jobs", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=90)
+    arguments = parser.parse_args()
+    folder = arguments.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        measure(folder, arguments.jobs, arguments.seconds)
+    finally:
+        end_all(folder)
 
 
 if __name__ == "__main__":

@@ -67,15 +67,17 @@ def run(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
     model = library.models[-1]
     following = model.with_theta(step.theta)
     following.save(folder / MODEL_FILE)
+    targets = [
+        _target_result(estimate, float(forecast), float(sigma))
+        for estimate, forecast, sigma in zip(estimates, step.delta_g_ev, step.delta_g_sigma_ev, strict=True)
+    ]
+    forecasts_k = [target["predicted_temperature_k"] for target in targets] if step.fraction == 1 else None
     return {
         "model_file": MODEL_FILE,
         "model_hash": following.hash,
         "parent": model.hash,
-        "converged": is_converged(estimates, task.tolerance_k),
-        "targets": [
-            _target_result(estimate, float(forecast), float(sigma))
-            for estimate, forecast, sigma in zip(estimates, step.delta_g_ev, step.delta_g_sigma_ev, strict=True)
-        ],
+        "converged": is_converged(estimates, task.tolerance_k, forecasts_k),
+        "targets": targets,
         "phases": [_phase_result(state, joined[state], i, step) for i, state in enumerate(states)],
         "step": {
             "method": task.step.method,

@@ -29,19 +29,18 @@ def test_a_stage_ends_near_it_or_past_it(target, boundary, stage, near):
     assert not comes_near([target, 1000.0], [boundary, 1100.0], [stage, 1000.0], [0.075, 0.15])
 
 
-def stops(off_k, chain_k, tolerance_k=2.0):
-    """Whether rounds stop with targets that are missed by ``off_k``, at an error of the chain."""
-    return is_converged(
-        [
-            SimpleNamespace(
-                target=SimpleNamespace(temperature_k=1000.0),
-                temperature=SimpleNamespace(value=1000.0 + off),
-                chain=SimpleNamespace(sigma=chain_k),
-            )
-            for off in off_k
-        ],
-        tolerance_k,
-    )
+def stops(off_k, chain_k, tolerance_k=2.0, *, anchor_k=0.0, moves_k=None):
+    """Whether rounds stop with targets missed by ``off_k``, at errors of chain and anchors, before a step."""
+    estimates = [
+        SimpleNamespace(
+            target=SimpleNamespace(temperature_k=1000.0),
+            temperature=SimpleNamespace(value=1000.0 + off, sigma=np.hypot(anchor_k, chain_k)),
+            chain=SimpleNamespace(sigma=chain_k),
+        )
+        for off in off_k
+    ]
+    forecasts = None if moves_k is None else [1000.0 + off + move for off, move in zip(off_k, moves_k, strict=True)]
+    return is_converged(estimates, tolerance_k, forecasts)
 
 
 def test_rounds_stop_at_the_root_mean_square_of_what_is_missed():
@@ -57,3 +56,11 @@ def test_of_twelve_targets_that_are_met_some_are_outside_and_rounds_stop():
     assert np.mean([stops(draw, 2.0) for draw in draws]) > 0.4
     assert np.mean((np.abs(draws) <= 2.0).all(axis=1)) < 0.03
     assert np.mean([stops(draw + 4.0, 2.0) for draw in draws]) < 0.01
+
+
+def test_rounds_stop_where_what_is_left_is_the_anchors_error_and_no_step_would_remove_it():
+    left = {"off_k": [-86.0, 43.0], "chain_k": 2.0, "tolerance_k": 15.0}
+    assert stops(**left, anchor_k=50.0, moves_k=[14.0, -7.0])
+    assert not stops(**left, anchor_k=50.0, moves_k=[24.0, -7.0])  # the step still moves them
+    assert not stops(**left, anchor_k=50.0)  # the step goes only part of its way
+    assert not stops(**left, anchor_k=20.0, moves_k=[14.0, -7.0])  # a model that cannot reach its targets

@@ -61,7 +61,7 @@ class TaskCalculation(PatientJob):
     """Run one versioned phasecal task; the remote side needs phasecal, not AiiDA."""
 
     _spec_class = BandedProcessSpec
-    CACHE_VERSION = 2  # to be raised when the same inputs give another result
+    CACHE_VERSION = 3  # to be raised when the same inputs give another result
 
     TASK_FILE = "task.json"
     RESULT_FILE = "result.json"
