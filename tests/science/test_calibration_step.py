@@ -181,6 +181,18 @@ def test_null_a_model_at_its_target_stays_within_noise(toy, tmp_path):
     assert calibration.update()["converged"]
 
 
+@pytest.mark.parametrize(("anchor_sigma_k", "converged"), [(4.0, False), (400.0, True)])
+def test_rounds_end_where_the_step_itself_would_leave_the_difference(toy, tmp_path, anchor_sigma_k, converged):
+    calibration = Calibration(toy, tmp_path, np.zeros(9), anchor_error_k=20.0)
+    calibration.anchors[0]["sigma_k"] = anchor_sigma_k
+    calibration.settings["tolerance_k"] = 5.0
+    result, _ = calibration.run_round()
+    (target,) = result["targets"]
+    assert abs(target["temperature_k"] - TARGET_K - 20) < 1
+    assert (abs(target["predicted_temperature_k"] - target["temperature_k"]) < 5) is converged
+    assert result["converged"] is converged
+
+
 @pytest.mark.parametrize("anchors", [(0.0, 0.05), (0.0,)], ids=["each with its anchor", "one anchor"])
 def test_several_pressures_are_met_together(toy, tmp_path, anchors):
     calibration = Calibration(toy, tmp_path, START, pressures=(0.0, 0.05), seed=3)
