@@ -27,7 +27,7 @@ from aiida_phasecal.calculations.base import slot_folder
 load_profile()
 print(slot_folder(orm.load_computer("localhost")))
 """
-NO_REST = "import aiida_phasecal.calculations.waiting as waiting\nwaiting.LONGEST_S = 1e-9\n"
+NO_REST = "import aiida_phasecal.calculations.waiting as waiting\nwaiting.LONGEST_S, waiting.SHARE = 1e-9, 0.0\n"
 
 
 def in_line(folder: Path) -> int:

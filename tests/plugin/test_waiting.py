@@ -43,26 +43,35 @@ def test_only_a_look_at_the_queue_is_put_off(monkeypatch):
     state = PatientWaiting.__new__(PatientWaiting)
     for task in (task_update_job, task_retrieve_job):
         assert run(state._launch_task(task, "node")) == "result"
-    assert launched == [(rest,), (task_update_job, "node"), (task_retrieve_job, "node")]
+    run(state._launch_task(task_update_job, "node"))
+    rests = [since for task, since in launched if task is rest]
+    assert len(rests) == 2 and rests[0] == rests[1], "the time that a job has waited is counted from its first look"
+    assert [task for task, _ in launched] == [rest, task_update_job, task_retrieve_job, rest, task_update_job]
 
 
 def test_a_single_job_is_looked_at_soon_and_many_together():
-    assert max(seconds_to_look(1, now) for now in np.linspace(1000, 1001, 100)) < 0.02
-    assert seconds_to_look(8, now=1001.75) == pytest.approx(0.25)
+    assert max(seconds_to_look(1, 0.0, now) for now in np.linspace(1000, 1001, 100)) < 0.02
+    assert seconds_to_look(8, 0.0, now=1001.75) == pytest.approx(0.25)
     # from 46 jobs on every 64 s, and whoever comes on the way meets the others
-    looks = [now + seconds_to_look(jobs, now) for jobs, now in [(46, 1000.0), (99, 1003.7), (5000, 1019.0)]]
+    looks = [now + seconds_to_look(jobs, 0.0, now) for jobs, now in [(46, 1000.0), (99, 1003.7), (5000, 1019.0)]]
     assert looks == pytest.approx([1024.0] * 3)
+
+
+@pytest.mark.parametrize(("waited", "period"), [(10, 0.25), (60, 2.0), (240, 8.0), (1e5, 8.0)])
+def test_a_job_that_has_run_for_long_is_looked_at_less_often(waited, period):
+    assert seconds_to_look(1, waited, now=1024.0) == period
+    assert seconds_to_look(64, waited, now=1024.0) == 64.0, "many jobs decide"
 
 
 def test_those_that_rest_are_counted(monkeypatch):
     counted = []
 
-    def noted(jobs: int, now: float) -> float:
+    def noted(jobs: int, waited: float, now: float) -> float:
         counted.append(jobs)
         return 0.0
 
     async def rest_together(jobs: int) -> None:
-        await asyncio.gather(*(rest(InterruptableFuture()) for _ in range(jobs)))
+        await asyncio.gather(*(rest(0.0, InterruptableFuture()) for _ in range(jobs)))
 
     monkeypatch.setattr(waiting, "seconds_to_look", noted)
     run(rest_together(3))
@@ -71,12 +80,12 @@ def test_those_that_rest_are_counted(monkeypatch):
 
 
 def test_a_kill_ends_a_rest(monkeypatch):
-    monkeypatch.setattr(waiting, "seconds_to_look", lambda jobs, now: 60.0)
+    monkeypatch.setattr(waiting, "seconds_to_look", lambda jobs, waited, now: 60.0)
 
     async def killed() -> None:
         future = InterruptableFuture()
         asyncio.get_running_loop().call_later(0.05, future.interrupt, KeyError("killed"))
-        await rest(future)
+        await rest(0.0, future)
 
     with pytest.raises(KeyError, match="killed"):
         run(asyncio.wait_for(killed(), 30))

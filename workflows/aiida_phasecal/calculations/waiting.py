@@ -1,4 +1,4 @@
-"""How often the daemon looks at a job: the less often, the more jobs wait."""
+"""How often the daemon looks at a job: the less often, the more jobs wait and the longer it has waited."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from plumpy.process_states import ProcessState
 LONGEST_S = 64.0
 """Between two looks. A look takes the daemon's only worker some tens of milliseconds."""
 JOBS_OF_LONGEST = 64
+SHARE = 1 / 50
+"""Of the time that a job has waited: its end is noticed late by less than that on average."""
+LONGEST_BY_SHARE_S = 8.0
+"""A job that was long in line may be short."""
 
 
 class PatientWaiting(Waiting):
@@ -25,30 +29,35 @@ class PatientWaiting(Waiting):
     """
 
     resting: ClassVar[int] = 0
+    since: float | None = None
 
     async def _launch_task(self, coro, *args: Any, **kwargs: Any) -> Any:
         if coro is task_update_job:
-            await super()._launch_task(rest)
+            self.since = time.monotonic() if self.since is None else self.since
+            await super()._launch_task(rest, self.since)
         return await super()._launch_task(coro, *args, **kwargs)
 
 
-async def rest(cancellable: InterruptableFuture) -> None:
-    """Sleep until the next time to look at jobs; a kill or a pause ends it at once."""
+async def rest(since: float, cancellable: InterruptableFuture) -> None:
+    """Sleep until the next time to look at a job that waits since then; a kill or a pause ends it at once."""
     PatientWaiting.resting += 1
+    now = time.monotonic()
     try:
-        await cancellable.with_interrupt(asyncio.sleep(seconds_to_look(PatientWaiting.resting, time.monotonic())))
+        await cancellable.with_interrupt(asyncio.sleep(seconds_to_look(PatientWaiting.resting, now - since, now)))
     finally:
         PatientWaiting.resting -= 1
 
 
-def seconds_to_look(jobs: int, now: float) -> float:
-    """Return the time until the next look when a number of jobs rest.
+def seconds_to_look(jobs: int, waited: float, now: float) -> float:
+    """Return the time until the next look at a job that has waited for some seconds, when a number of jobs rest.
 
     The period grows with the square of their number: few jobs are noticed soon, and many together cost no more than
-    few. It is a power of two seconds and looks are at its multiples, so that those of all jobs coincide, however many
-    there were when each began to rest: AiiDA then asks the computer once for all of them.
+    few. Where they are few it grows with the time that the job has waited. It is a power of two seconds and looks are
+    at its multiples, so that those of all jobs coincide, however many there were when each began to rest: AiiDA then
+    asks the computer once for all of them.
     """
     period = LONGEST_S * min(jobs / JOBS_OF_LONGEST, 1.0) ** 2
+    period = max(period, min(SHARE * waited, LONGEST_BY_SHARE_S))
     period = 2.0 ** math.ceil(math.log2(period))
     return period - now % period
 
