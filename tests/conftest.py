@@ -19,6 +19,9 @@ folder = tempfile.TemporaryDirectory(prefix="phasecal-tests-", ignore_cleanup_er
 (Path(folder.name) / ".aiida").mkdir()
 os.environ["AIIDA_PATH"] = folder.name
 os.environ["OMP_NUM_THREADS"] = "1"
+# Many tests and the programs that they start compile the same functions: once is enough, in the first process's folder.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(folder.name, "jax-compiled")))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 pytest_plugins = ["aiida.tools.pytest_fixtures"]
 

@@ -10,7 +10,10 @@ import pytest
 from ase.build import bulk
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from titanium_models import TITANIUM
 
+from phasecal.campaign.load import load_campaign
+from phasecal.campaign.model import build_model
 from phasecal.campaign.sources import potentials_folder
 from phasecal.engines import lammps
 from phasecal.engines.lammps.static import PairPotential, static_points
@@ -98,6 +101,18 @@ def test_base_and_correction_add_up_in_lammps(name, tmp_path):
     assert energies(model, frames)[0] == pytest.approx(difference, abs=1e-9)
     assert forces(model, frames)[0] == pytest.approx(results["changed"].forces - results["bare"].forces, abs=1e-9)
     assert virials(model, frames)[0] == pytest.approx(results["changed"].virial - results["bare"].virial, abs=1e-8)
+
+
+def test_hennigs_corrected_titanium_has_the_energies_on_record(tmp_path):
+    record = json.loads((TITANIUM / "hennig-corrected.json").read_text())
+    campaign = load_campaign(TITANIUM.parents[2] / record["campaign"])
+    model = build_model(campaign).with_theta(np.array(record["theta"]))
+    commands, files = exported(model, tmp_path)
+    cells = {"hcp": bulk("Ti", "hcp", a=2.947, c=4.703), "bcc": bulk("Ti", "bcc", a=3.272)}
+    assert list(record["energy_per_atom_ev"]) == list(cells)
+    for crystal, energy in record["energy_per_atom_ev"].items():
+        found = point(model, cells[crystal], commands, files).energy / len(cells[crystal])
+        assert found == pytest.approx(energy, abs=2e-6)
 
 
 def test_static_points_are_those_of_a_base_that_jax_knows():

@@ -48,9 +48,12 @@ def set_up_codes(computer: orm.Computer, paths: Mapping[str, str], setups: Mappi
 
 
 def keep_compiled(work_folder: str) -> str:
-    """Shell lines that make JAX keep what it compiles below a folder: runs of one model need the same functions."""
+    """Shell lines that make JAX keep what it compiles: runs of one model need the same functions.
+
+    It is below ``work_folder``, or where the environment of the computer says.
+    """
     folder = PurePosixPath(work_folder, ".jax-compiled")
     return (
-        f"\nexport JAX_COMPILATION_CACHE_DIR={shlex.quote(str(folder))}"
+        f"\nexport JAX_COMPILATION_CACHE_DIR=${{JAX_COMPILATION_CACHE_DIR:-{shlex.quote(str(folder))}}}"
         "\nexport JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0"  # most take 0.2 s, but there are dozens
     )
