@@ -17,19 +17,26 @@ def targets_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         Dictionaries with ``phases``, ``pressure_gpa``, ``temperature_k``, ``sigma_k``, ``source`` and ``guess_k``
-        (where the search for the model's own boundary starts), ``method`` and ``verify`` (how it is measured).
+        (where the search for the model's own boundary starts), ``located`` (whether it is there already), ``method``
+        and ``verify`` (how it is measured).
     """
     return [
         {
             **target,
             "phases": boundary["phases"],
             "guess_k": boundary["guess_k"] or target["temperature_k"],
+            "located": is_located(boundary),
             "method": boundary["method"],
             "verify": boundary["verify"],
         }
         for boundary in campaign["boundaries"]
         for target in boundary["targets"]
     ]
+
+
+def is_located(boundary: dict[str, Any]) -> bool:
+    """Say whether the guess of a boundary is a measurement; campaigns of before there was the key said nothing."""
+    return bool(boundary.get("located", False))
 
 
 def alternatives_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
@@ -55,7 +62,7 @@ def states_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
         campaign: A validated campaign as a dictionary in internal units.
 
     Returns:
-        Dictionaries with ``phases``, ``pressure_gpa``, ``guess_k`` and ``method``.
+        Dictionaries with ``phases``, ``pressure_gpa``, ``guess_k``, ``located`` and ``method``.
     """
     states = []
     for boundary in campaign["boundaries"]:
@@ -63,7 +70,7 @@ def states_of(campaign: dict[str, Any]) -> list[dict[str, Any]]:
         for pressure in boundary["pressures_gpa"] or temperatures:
             guess = boundary["guess_k"] or temperatures[pressure]
             where = {"phases": boundary["phases"], "pressure_gpa": pressure, "guess_k": guess}
-            states.append({**where, "method": boundary["method"]})
+            states.append({**where, "located": is_located(boundary), "method": boundary["method"]})
     return states
 
 

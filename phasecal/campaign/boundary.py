@@ -43,6 +43,7 @@ class Boundary(Section):
     guess: Temperature | None = Field(
         None, serialization_alias="guess_k", description="a temperature above 0 K, such as 1200 K"
     )
+    located: bool = Field(False, description="true where the guess is a measurement, and nothing is searched for first")
     pressures: Annotated[list[Pressure], AfterValidator(unique)] = Field(
         [], serialization_alias="pressures_gpa", description="a list of pressures, such as [0 GPa, 5 GPa]"
     )
@@ -134,6 +135,8 @@ class Boundary(Section):
         if not (self.pressures or self.targets):
             raise fault("neither pressures nor targets", "pressures such as [0 GPa], or targets")
         known = {target.pressure for target in self.targets}
+        if self.located and self.guess is None:
+            raise fault("located, but no guess", "a guess such as 1200 K, or no key located")
         if self.guess is None and not known.issuperset(self.pressures):
             raise fault("no guess, and no target at every pressure", "a guess such as 1200 K")
         return self

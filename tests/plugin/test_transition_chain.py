@@ -66,6 +66,7 @@ def test_boundaries_have_the_method_of_their_kind(campaign):
         ({"method": "pinning"}, PinningWorkChain, True),
         ({"method": "pinning", "stages": ["verification"]}, PinningWorkChain, False),
         ({"method": "free-energy"}, CrossingWorkChain, True),
+        ({"method": "free-energy", "located": True}, CrossingWorkChain, False),
         ({"method": "free-energy", "phases": ["fcc", "bcc"]}, CrossingWorkChain, False),
         ({"method": "two-melting-points", "phases": ["fcc", "bcc"]}, TwoMeltingPointsWorkChain, False),
     ],

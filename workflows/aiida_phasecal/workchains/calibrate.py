@@ -140,12 +140,10 @@ class CalibrateWorkChain(CampaignWorkChain):
         for i in self.ctx.anchored:
             target = self.ctx.targets[i]
             state = {
-                "phases": target["phases"],
-                "pressure_gpa": target["pressure_gpa"],
+                **{key: target[key] for key in ("phases", "pressure_gpa", "method", "located")},
                 "guess_k": self.ctx.stage[i] if again else target["guess_k"],
                 "stages": ["reanchor"] if again else ["locate", "anchor"],
                 "label": state_label(f"anchor:{model.model_hash[:12]}", target["phases"], target["pressure_gpa"]),
-                "method": target["method"],
             }
             children[f"anchor_{i}"] = self.submit(
                 TransitionWorkChain, **handed_down(self, model=model, state=orm.Dict(state))

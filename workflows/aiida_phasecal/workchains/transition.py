@@ -31,9 +31,9 @@ PINNING_STAGES = {"verification": "pinning_verification"}
 class TransitionWorkChain(StepWorkChain):
     """Anchor a boundary of one model by the method of choice, and measure both phases there.
 
-    A melting point that is to be found is located by coexistence first, whatever the method: nothing else survives a
-    guess that is off by a tenth. Both phases are sampled at T_t or, where one
-    of them is lost there, a little into its own side.
+    A melting point that is to be found is located by coexistence first, whatever the method, unless the state says that
+    its guess is: nothing else survives a guess that is off by a tenth. Both phases are sampled at T_t or, where one of
+    them is lost there, a little into its own side.
     """
 
     @classmethod
@@ -46,7 +46,7 @@ class TransitionWorkChain(StepWorkChain):
             "state",
             valid_type=orm.Dict,
             help="`phases` (low, high temperature), `pressure_gpa`, `guess_k`, `stages` (protocol blocks), `label`, "
-            "`method` (see phasecal.campaign.methods).",
+            "`method` (see phasecal.campaign.methods), and `located` where nothing is to be searched for.",
         )
         spec.outline(
             cls.setup,
@@ -72,11 +72,13 @@ class TransitionWorkChain(StepWorkChain):
         self.ctx.campaign, self.ctx.state = self.inputs.campaign.get_dict(), self.inputs.state.get_dict()
         self.ctx.timestep_fs = self.inputs.model.get_model().timestep_fs
         self.ctx.guess_k = self.ctx.state["guess_k"]
+        located = self.ctx.state.get("located", False)
+        self.ctx.stages = [stage for stage in self.ctx.state["stages"] if not (located and stage == LOCATE)]
 
     def should_locate(self) -> bool:
         """Say whether a melting point is searched for before it is measured in another way than by coexistence."""
         melting = is_liquid(self.ctx.campaign, self.ctx.state["phases"][1])
-        return melting and LOCATE in self.ctx.state["stages"] and self.ctx.state["method"] != "coexistence"
+        return melting and LOCATE in self.ctx.stages and self.ctx.state["method"] != "coexistence"
 
     def coexistence(self, stages: list[str]):
         """Submit a coexistence chain of some stages from the guess."""
@@ -105,10 +107,10 @@ class TransitionWorkChain(StepWorkChain):
     def run_anchor(self):
         """Measure T_t."""
         if self.ctx.state["method"] == "coexistence":
-            return ToContext(anchor=self.coexistence(self.ctx.state["stages"]))
+            return ToContext(anchor=self.coexistence(self.ctx.stages))
         where = {key: self.ctx.state[key] for key in ("phases", "pressure_gpa", "label")}
         inputs = {name: self.inputs[name] for name in ("model", "code", "campaign", "options")}
-        last = self.ctx.state["stages"][-1]
+        last = self.ctx.stages[-1]
         if self.ctx.state["method"] == "pinning":
             state = orm.Dict({**where, "temperature_k": self.ctx.guess_k, "stage": PINNING_STAGES.get(last, "pinning")})
             return ToContext(anchor=self.submit(PinningWorkChain, state=state, **inputs))
