@@ -1,10 +1,10 @@
-"""Absolute free energy of a Lennard-Jones crystal against the number of atoms: what is left is linear in 1/N.
+"""Absolute free energy of a Lennard-Jones crystal against the number of atoms: corrected for its size it is constant.
 
 Usage: python benchmarks/free_energy_size.py FOLDER [SWITCH_STEPS] [REPEATS]
 
 Argon-like fcc (ε = 10.32 meV, σ = 3.405 Å, cut and shifted at 2.2 σ, below half of the smallest cell) at 30 K. χ² of a
-line in 1/N is printed for F as it comes out, and for V in place of V/N, which must not be a line. The closed form of
-the same statement, for coupled springs, is in tests/science/test_free_energy.py.
+constant is printed for F as it comes out, and for (kT/2) ln N/N as its only correction, which must not be constant. The
+closed form of the same statement, for coupled springs, is in tests/science/test_free_energy.py.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def task_of(n: int, switch_steps: int, seed: int) -> dict:
     }
 
 
-def free(folder: Path, n: int, switch_steps: int, repeats: int) -> tuple[float, float]:
-    """Free energy and its standard deviation, eV/atom."""
+def free(folder: Path, n: int, switch_steps: int, repeats: int) -> tuple[float, float, float]:
+    """Free energy, the correction in it, and its standard deviation, eV/atom."""
     runs = []
     for i in range(repeats):
         task = task_of(n, switch_steps, 1000 * n + i)
@@ -70,22 +70,22 @@ def free(folder: Path, n: int, switch_steps: int, repeats: int) -> tuple[float, 
         output = read_output(place, task, "argon", Argon.elements)
         runs.append((output.sample, output.thermo, task))
     result = free_energy(runs, Argon.masses, n_effective=1e9, max_dissipation_ev=1.0)
-    print(json.dumps({"n": 4 * n**3, "f_ev": result.helmholtz_ev, "sigma_ev": result.sigma_ev}), flush=True)
-    return result.helmholtz_ev, result.sigma_ev
+    values = {"f_ev": result.helmholtz_ev, "finite_size_ev": result.finite_size_ev, "sigma_ev": result.sigma_ev}
+    print(json.dumps({"n": 4 * n**3} | values), flush=True)
+    return result.helmholtz_ev, result.finite_size_ev, result.sigma_ev
 
 
-def chi_squared(values: np.ndarray, sigmas: np.ndarray, inverse: np.ndarray) -> float:
-    """χ² per degree of freedom of a weighted line."""
-    line = np.polyfit(inverse, values, 1, w=1 / sigmas)
-    return float(np.sum(((values - np.polyval(line, inverse)) / sigmas) ** 2)) / (len(values) - 2)
+def chi_squared(values: np.ndarray, sigmas: np.ndarray) -> float:
+    """χ² per degree of freedom of a weighted mean."""
+    mean = np.average(values, weights=1 / sigmas**2)
+    return float(np.sum(((values - mean) / sigmas) ** 2)) / (len(values) - 1)
 
 
 if __name__ == "__main__":
     steps = int(sys.argv[2]) if len(sys.argv) > 2 else 20000
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 8
     found = [free(Path(sys.argv[1]), n, steps, count) for n in SIZES]
-    values, sigmas = np.array(found).T
-    numbers = np.array([4 * n**3 for n in SIZES])
-    wrong = values - KB * T_K * np.array([math.log(n) / n for n in numbers])
-    print(f"chi2 per degree of freedom: V/N {chi_squared(values, sigmas, 1 / numbers):.2f}", end=", ")
-    print(f"V {chi_squared(wrong, sigmas, 1 / numbers):.2f}")
+    values, corrections, sigmas = np.array(found).T
+    logarithms = np.array([KB * T_K / 2 * math.log(4 * n**3) / (4 * n**3) for n in SIZES])
+    print(f"chi2 per degree of freedom: {chi_squared(values, sigmas):.2f}", end=", ")
+    print(f"with (kT/2) ln N/N only {chi_squared(values - corrections + logarithms, sigmas):.2f}")

@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 
 from phasecal.campaign.document import read_document
 from phasecal.campaign.fields import Section, Temperature, fault
+from phasecal.freeenergy.settling import STEPS as SETTLING_STEPS
+from phasecal.freeenergy.settling import fewest_steps
 
 NAMES = ("fast", "balanced", "stringent")
 BASE = "fast"
@@ -37,6 +39,22 @@ class _Sampled(Section):
         return self
 
 
+class _TwoPhase(_Sampled):
+    """A run with a crystal and its melt, the beginning of which is left out."""
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> _TwoPhase:
+        """Runs are longer than what is left out of them."""
+        fewest = fewest_steps(self.thermo_every)
+        for name in ("production_steps", "reference_steps"):
+            steps = getattr(self, name, fewest)
+            if steps < fewest:
+                raise fault(
+                    f"{name} {steps} is too short", f"at least {fewest}: the first {SETTLING_STEPS} steps are left out"
+                )
+        return self
+
+
 class Bulk(_Sampled):
     """Sampling of one phase in the isothermal–isobaric ensemble."""
 
@@ -45,7 +63,7 @@ class Bulk(_Sampled):
     equilibration_steps: Steps = Field(description="a number of MD steps before production")
 
 
-class Coexistence(_Sampled):
+class Coexistence(_TwoPhase):
     """A solid and its liquid in one box at constant enthalpy."""
 
     n_lateral: int = Field(ge=3, le=1000, description="a number of conventional cells along x and y, at least 3")
@@ -95,7 +113,7 @@ class FreeEnergy(Section):
         return self
 
 
-class Pinning(_Sampled):
+class Pinning(_TwoPhase):
     """A solid and its liquid held side by side at (T, P) by a bias, with a bulk reference of each."""
 
     n_lateral: int = Field(ge=3, le=1000, description="a number of conventional cells along x and y, at least 3")

@@ -41,7 +41,7 @@ class FreeEnergy:
         helmholtz_ev: F at the volume of the cell, eV/atom.
         reference_ev: F of the reference system, eV/atom.
         difference_ev: F(reference) − F(phase) from switching, eV/atom.
-        finite_size_ev: Part of F that corrects for ln N/N, eV/atom; 0 for a liquid.
+        finite_size_ev: Part of F that corrects for the finite size, eV/atom; 0 for a liquid.
         volume_a3: Volume, Å³/atom.
         dissipation_ev: Mean dissipation, eV/atom.
         n_atoms: Number of atoms.
@@ -123,7 +123,7 @@ def free_energy(
     if isinstance(task, FrenkelLaddTask):
         repeats = [frenkel_ladd.analyse_run(*run) for run in runs]
         reference, sigma_reference = frenkel_ladd.crystal_reference(task, masses), 0.0
-        finite_size = frenkel_ladd.finite_size(task.temperature_k, runs[0][0].n_atoms)
+        finite_size = frenkel_ladd.finite_size(task)
     elif isinstance(task, UhlenbeckFordTask):
         repeats = [uhlenbeck_ford.analyse_run(*run) for run in runs]
         reference, sigma_reference = uhlenbeck_ford.fluid_reference(task, masses)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from phasecal.engines.lammps.coexistence import CoexistenceTask
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import ConvergenceError, DataError, InputError
+from phasecal.freeenergy.settling import settled
 from phasecal.freeenergy.wandering import box_fluctuation, common_mean
 from phasecal.observables.ensemble import (
     PRESSURE_TOLERANCE,
@@ -46,9 +47,6 @@ from phasecal.structures.crystals import crystal, two_phase_repeats
 from phasecal.structures.reflections import bragg_vectors
 from phasecal.units import EV_PER_A3_IN_GPA, KB
 
-DISCARD_STEPS = 1786
-DISCARD_SHARE = 0.1
-"""The larger of 1786 steps (5 ps for Cu) and a tenth of the run is left out: the heat flow after setting the box up."""
 MAX_DRIFT = 0.0172
 """Largest drift of the conserved enthalpy per atom over the run, in kT: 2 meV for Cu at 1350 K, 1.5 % of the box frozen
 or melted by the integrator."""
@@ -225,11 +223,7 @@ def kept_lines(thermo: Thermo, task: Mapping[str, Any]) -> NDArray[np.bool_]:
         InputError: The task is not a coexistence task.
         DataError: The run ends within the discarded part.
     """
-    discard = max(DISCARD_STEPS, DISCARD_SHARE * _coexistence_task(task).production_steps)
-    kept = np.asarray(thermo["step"] >= discard)
-    if np.sum(kept) < 4:
-        raise DataError(f"the run ends within the {discard:.0f} steps that are left out; it needs to be longer")
-    return kept
+    return settled(thermo, _coexistence_task(task).production_steps)
 
 
 def _next_guess(slab: Slab, time_ps: NDArray[np.float64], thermo: Thermo, task: CoexistenceTask) -> float:

@@ -13,10 +13,9 @@ The centre of mass roams V/N_p and not V because a shift by a lattice vector onl
 primitive cells: N for fcc and bcc, N/2 for hcp. For equal atoms F_cm + F_V is kT ln[(N_p/V)(2πkT/(N k))^{3/2}]. V
 instead of V/N_p would lower F/N by kT ln N/N, 5 meV at 256 atoms.
 
-Finite size: F/N of a periodic crystal of N atoms is that of a large one − (kT/2) ln N/N + O(1/N): of its 3N modes, the
-long waves that do not fit give + ln N, and the mass M ∝ N of the centre of mass −(3/2) ln N (tests/science computes
-both in closed form). The known term is removed; O(1/N) is left. (The excess over an ideal gas of N atoms, which Polson
-et al. plot, has another (kT/2) ln(2πN)/N from N!.)
+Finite size: F/N of a periodic crystal of N atoms is that of a large one − (kT/2) ln N/N + O(1/N), which
+:mod:`~phasecal.freeenergy.crystal_size` adds. (The excess over an ideal gas of N atoms, which Polson et al. plot, has
+another (kT/2) ln(2πN)/N from N!.)
 """
 
 from __future__ import annotations
@@ -30,12 +29,13 @@ import numpy as np
 from phasecal.engines.lammps.frenkel_ladd import FrenkelLaddTask
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.errors import DataError, InputError
+from phasecal.freeenergy import crystal_size
 from phasecal.freeenergy.switching import Repeat, analyse_repeat
 from phasecal.observables.ensemble import AMU_A2_PER_FS2_IN_EV, Thermo
 from phasecal.observables.order import scaled_positions
 from phasecal.observables.symmetry import primitive
 from phasecal.sample import Sample
-from phasecal.structures.crystals import crystal, supercell
+from phasecal.structures.crystals import crystal, repeats, supercell
 from phasecal.units import KB
 
 HBAR_EV_FS = 0.6582119569
@@ -100,9 +100,14 @@ def einstein_free_energy(
     return oscillators + centre - kT * math.log(volume_a3 / n_lattice_points)
 
 
-def finite_size(temperature_k: float, n_atoms: int) -> float:
-    """What a large crystal has more than one of ``n_atoms``, but for O(1/N): (kT/2) ln N/N, eV/atom."""
-    return 0.5 * KB * temperature_k * math.log(n_atoms) / n_atoms
+def finite_size(task: FrenkelLaddTask) -> float:
+    """What a large crystal has more than the block of a task, eV/atom."""
+    cell = crystal(task.structure)
+    points = len(cell) // len(primitive(cell))
+    cells = repeats(cell, task.n_atoms)
+    cell.set_cell(np.array(task.cell_a) / cells, scale_atoms=True)
+    springs = [task.springs_ev_a2[symbol] for symbol in cell.symbols]
+    return crystal_size.finite_size(cell, cells, springs, temperature_k=task.temperature_k, n_lattice_points=points)
 
 
 def crystal_reference(task: FrenkelLaddTask, masses: Mapping[str, float]) -> float:
@@ -121,7 +126,7 @@ def crystal_reference(task: FrenkelLaddTask, masses: Mapping[str, float]) -> flo
         volume_a3=float(atoms.cell.volume),
         n_lattice_points=len(atoms) // len(primitive(cell)),
     )
-    return per_cell / len(atoms) + finite_size(task.temperature_k, len(atoms))
+    return per_cell / len(atoms) + finite_size(task)
 
 
 def analyse_run(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -> Repeat:

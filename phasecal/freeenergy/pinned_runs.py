@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from phasecal.engines.lammps.kinds import validate_task
 from phasecal.engines.lammps.pinning import PinningTask
 from phasecal.errors import ConvergenceError, DataError, InputError
-from phasecal.freeenergy.coexistence import DISCARD_SHARE, DISCARD_STEPS
+from phasecal.freeenergy.settling import settled
 from phasecal.observables.bulk import MAX_LIQUID_ORDER, MAX_LIQUID_Q6, MIN_SOLID_ORDER, TEMPERATURE_TOLERANCE
 from phasecal.observables.ensemble import (
     PRESSURE_TOLERANCE,
@@ -155,7 +155,7 @@ def analyse_reference(sample: Sample, thermo: Thermo, task: Mapping[str, Any]) -
         DataError: Sample and series do not belong together, or the run ends within the discarded part.
     """
     checked = _checked(sample, thermo, task, ("solid", "liquid"))
-    kept = _kept(thermo, checked)
+    kept = settled(thermo, checked.production_steps)
     averages = {
         "q": average("Q", thermo["q"][kept]),
         "enthalpy_ev": average("enthalpy", enthalpy(thermo, checked, sample.n_atoms)[kept]),
@@ -197,7 +197,7 @@ def analyse_pinned(
     """
     checked = _checked(sample, thermo, task, ("two-phase",))
     _same_box(sample, thermo, solid, liquid)
-    kept = _kept(thermo, checked)
+    kept = settled(thermo, checked.production_steps)
     vectors = bragg_vectors(crystal(checked.structure), checked.box_repeats, in_plane=True)
     fraction = solid_fraction(sample, vectors).fraction
     time_ps = sample.steps * checked.timestep_fs / 1000
@@ -241,15 +241,6 @@ def _checked(sample: Sample, thermo: Thermo, task: Mapping[str, Any], roles: tup
     if not np.isin(sample.steps, thermo["step"]).all():
         raise DataError(f"sample {sample.phase}: frames at steps that the series does not have")
     return checked
-
-
-def _kept(thermo: Thermo, task: PinningTask) -> NDArray[np.bool_]:
-    """Which lines are averaged, shape (n_lines,): the run up to the settling of heat and interface is left out."""
-    discard = max(DISCARD_STEPS, DISCARD_SHARE * task.production_steps)
-    kept: NDArray[np.bool_] = thermo["step"] >= discard
-    if np.sum(kept) < 4:
-        raise DataError(f"the run ends within the {discard:.0f} steps that are left out; it needs to be longer")
-    return kept
 
 
 def _sampled_temperature(thermo: Thermo, kept: NDArray[np.bool_], task: PinningTask, n_atoms: int) -> float:

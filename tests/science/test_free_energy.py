@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from phasecal.errors import ConvergenceError, DataError, InputError, PhaseError
-from phasecal.freeenergy import frenkel_ladd, reversible_scaling, switching, uhlenbeck_ford
+from phasecal.freeenergy import crystal_size, frenkel_ladd, reversible_scaling, switching, uhlenbeck_ford
 from phasecal.freeenergy.crossing import Curve, crossing, next_guess
 from phasecal.observables.ensemble import AMU_A2_PER_FS2_IN_EV
 from phasecal.units import EV_PER_A3_IN_GPA, KB
@@ -80,23 +81,52 @@ def test_the_whole_volume_for_the_centre_of_mass_is_noticed():
     assert abs(found - exact) > 3e-3
 
 
-def chi_squared_of_a_line(values: np.ndarray, inverse_n: np.ndarray, sigma: float) -> float:
-    residual = values - np.polyval(np.polyfit(inverse_n, values, 1), inverse_n)
-    return float(np.sum((residual / sigma) ** 2)) / (len(values) - 2)
-
-
-def test_what_is_left_of_the_finite_size_is_linear_in_one_over_n():
-    """N = 108, 256, 500, 864, 1372, to 0.005 meV; without the ln N terms, or with V for V/N, it is not."""
-    sizes = np.array([3, 4, 5, 6, 7])
-    exact = [spring_lattice(int(n), 1.3, 3.7) for n in sizes]
+def springs_and_corrections(k: float, a: float) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """F/N of an exact fcc crystal of neighbours joined by springs, N, and F_∞ − F_N by the correction, eV/atom."""
+    cell, sizes = bulk("Ar", "fcc", a=a, cubic=True), (3, 4, 5, 7)
+    exact = [spring_lattice(n, k, a) for n in sizes]
+    corrections = []
+    for n, (_, _, n_atoms) in zip(sizes, exact, strict=True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(crystal_size, "EXPONENT", 60.0)  # neighbours alone
+            square = kT / k * np.sum(1 / crystal_size.mode_stiffness(cell, [n] * 3)) / n_atoms
+        springs = [3 * kT / square] * 4
+        corrections.append(crystal_size.finite_size(cell, [n] * 3, springs, temperature_k=T, n_lattice_points=4))
     n_atoms = np.array([number for *_, number in exact])
-    plain = np.array([free / number for free, _, number in exact])
-    corrected = plain + [frenkel_ladd.finite_size(T, int(number)) for number in n_atoms]
-    sigma = 5e-6
-    assert chi_squared_of_a_line(corrected, 1 / n_atoms, sigma) < 1.5
-    assert chi_squared_of_a_line(plain, 1 / n_atoms, sigma) > 10
-    wrong = corrected - kT * np.log(n_atoms) / n_atoms
-    assert chi_squared_of_a_line(wrong, 1 / n_atoms, sigma) > 30
+    return np.array([free for free, *_ in exact]) / n_atoms, n_atoms, corrections
+
+
+@pytest.mark.parametrize(("exponent", "tolerance"), [(60.0, 0.002), (6.0, 0.06), (3.0, 0.15)])
+def test_a_small_crystal_lacks_the_waves_that_do_not_fit(monkeypatch, exponent, tolerance):
+    """N = 108 to 1372, whatever springs the correction assumes; (kT/2) ln N/N alone leaves 3 meV of 108 atoms."""
+    monkeypatch.setattr(crystal_size, "EXPONENT", exponent)
+    plain, n_atoms, corrections = springs_and_corrections(1.3, 3.7)
+    large = (plain + corrections)[-1]
+    lacking = large - plain
+    assert plain + corrections == pytest.approx(large, abs=tolerance * lacking[0])
+    assert (lacking - kT / 2 * np.log(n_atoms) / n_atoms)[0] > 3e-3
+
+
+@pytest.mark.parametrize(
+    ("cell", "mesh"),
+    [
+        (bulk("Ti", "hcp", a=2.95, c=4.7), (2, 4, 3)),
+        (bulk("Ti", "bcc", a=3.3), (3, 5, 5)),
+        (bulk("Si", "diamond", a=5.43), (2, 4, 4)),
+    ],
+)
+def test_the_unit_cell_may_be_chosen_freely(cell, mesh):
+    springs, settings = [2.0] * len(cell), {"temperature_k": T}
+    one = crystal_size.finite_size(cell, (2 * mesh[0], *mesh[1:]), springs, n_lattice_points=1, **settings)
+    two = crystal_size.finite_size(cell * (2, 1, 1), mesh, springs * 2, n_lattice_points=2, **settings)
+    assert one == pytest.approx(two, rel=2e-3)
+    assert 1e-3 < one < 2e-2
+
+
+def test_no_wave_is_unstable():
+    modes = crystal_size.mode_stiffness(bulk("Ti", "hcp", a=2.95, c=4.7), (4, 4, 4))
+    assert len(modes) == 3 * 2 * 64 - 3
+    assert 0.01 < modes[0] < 1 < modes[-1]
 
 
 def test_the_centre_of_mass_of_unequal_atoms_and_springs():
