@@ -39,13 +39,13 @@ class FreeEnergy:
         gibbs_ev: G, eV/atom.
         sigma_ev: Its standard deviation.
         helmholtz_ev: F at the volume of the cell, eV/atom.
-        reference_ev: F of the reference system, eV/atom.
+        reference_ev: F of the reference system, a crystal's finite size included, eV/atom.
         difference_ev: F(reference) − F(phase) from switching, eV/atom.
         finite_size_ev: Part of F that corrects for the finite size, eV/atom; 0 for a liquid.
         volume_a3: Volume, Å³/atom.
         dissipation_ev: Mean dissipation, eV/atom.
         n_atoms: Number of atoms.
-        sigma_parts_ev: Standard deviations of ``switching``, ``reference`` and ``volume``.
+        sigma_parts_ev: Standard deviations of ``switching``, ``reference`` (of a crystal: its finite size), ``volume``.
         repeats: The runs.
         rejections: Why the result must not be used; empty when it can.
     """
@@ -122,8 +122,8 @@ def free_energy(
         raise DataError("repeats of a free energy must differ in their seed only")
     if isinstance(task, FrenkelLaddTask):
         repeats = [frenkel_ladd.analyse_run(*run) for run in runs]
-        reference, sigma_reference = frenkel_ladd.crystal_reference(task, masses), 0.0
-        finite_size = frenkel_ladd.finite_size(task)
+        finite_size, sigma_reference = frenkel_ladd.finite_size(task)
+        reference = frenkel_ladd.crystal_reference(task, masses) + finite_size
     elif isinstance(task, UhlenbeckFordTask):
         repeats = [uhlenbeck_ford.analyse_run(*run) for run in runs]
         reference, sigma_reference = uhlenbeck_ford.fluid_reference(task, masses)

@@ -91,7 +91,8 @@ def springs_and_corrections(k: float, a: float) -> tuple[np.ndarray, np.ndarray,
             patch.setattr(crystal_size, "EXPONENT", 60.0)  # neighbours alone
             square = kT / k * np.sum(1 / crystal_size.mode_stiffness(cell, [n] * 3)) / n_atoms
         springs = [3 * kT / square] * 4
-        corrections.append(crystal_size.finite_size(cell, [n] * 3, springs, temperature_k=T, n_lattice_points=4))
+        correction, _ = crystal_size.finite_size(cell, [n] * 3, springs, temperature_k=T, n_lattice_points=4)
+        corrections.append(correction)
     n_atoms = np.array([number for *_, number in exact])
     return np.array([free for free, *_ in exact]) / n_atoms, n_atoms, corrections
 
@@ -117,10 +118,11 @@ def test_a_small_crystal_lacks_the_waves_that_do_not_fit(monkeypatch, exponent, 
 )
 def test_the_unit_cell_may_be_chosen_freely(cell, mesh):
     springs, settings = [2.0] * len(cell), {"temperature_k": T}
-    one = crystal_size.finite_size(cell, (2 * mesh[0], *mesh[1:]), springs, n_lattice_points=1, **settings)
-    two = crystal_size.finite_size(cell * (2, 1, 1), mesh, springs * 2, n_lattice_points=2, **settings)
+    one, sigma = crystal_size.finite_size(cell, (2 * mesh[0], *mesh[1:]), springs, n_lattice_points=1, **settings)
+    two, _ = crystal_size.finite_size(cell * (2, 1, 1), mesh, springs * 2, n_lattice_points=2, **settings)
     assert one == pytest.approx(two, rel=2e-3)
     assert 1e-3 < one < 2e-2
+    assert sigma < 0.1 * one
 
 
 def test_no_wave_is_unstable():
