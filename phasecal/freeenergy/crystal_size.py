@@ -31,7 +31,7 @@ EXPONENT = 6.0
 REACH = 2.1
 """In shortest distances."""
 UNCERTAIN = 0.1
-"""Share of the term ∝ 1/N: springs ∝ r⁻³ to r⁻¹² change it by ±8 % in fcc, bcc and hcp."""
+"""Share of the term ∝ 1/N: springs ∝ r⁻⁴ to r⁻¹² change it by 8 % at most in fcc, bcc and hcp."""
 FINEST = 12
 """Cells along the shortest edge of the meshes from which the infinite crystal is extrapolated, at least."""
 

@@ -18,11 +18,6 @@ SHARE = 0.1
 MIN_LINES = 4
 
 
-def settling_steps(production_steps: int) -> float:
-    """Return the number of steps that are left out."""
-    return max(STEPS, SHARE * production_steps)
-
-
 def fewest_steps(thermo_every: int) -> int:
     """Return the length of the shortest run of which enough lines of the series are left."""
     return (-(-STEPS // thermo_every) + MIN_LINES - 1) * thermo_every
@@ -34,7 +29,7 @@ def settled(thermo: Thermo, production_steps: int) -> NDArray[np.bool_]:
     Raises:
         DataError: The run ends within the part that is left out.
     """
-    left_out = settling_steps(production_steps)
+    left_out = max(STEPS, SHARE * production_steps)
     kept = np.asarray(thermo["step"] >= left_out)
     if np.sum(kept) < MIN_LINES:
         raise DataError(f"the run ends within the {left_out:.0f} steps that are left out; it needs to be longer")

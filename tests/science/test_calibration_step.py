@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from phasecal.calibration import states
-from phasecal.calibration.uncertain import Uncertain, covariance
 from phasecal.difftre.steps import GaussNewton
 from phasecal.errors import ConvergenceError, DataError, InputError, NumericError, OverlapError, PhaseError
 from phasecal.potentials.base import load_model
@@ -392,14 +391,3 @@ def test_protected_structures_must_exist_in_the_model(calibration, structure, me
     calibration.sample_targets()
     with pytest.raises(InputError, match=message):
         calibration.update()
-
-
-def test_errors_from_a_shared_source_are_correlated():
-    a = Uncertain(1.0, {"anchor": 0.3, "x": 0.4})
-    b = Uncertain(2.0, {"anchor": -0.3, "y": 0.1})
-    assert a.sigma == pytest.approx(0.5)
-    assert (a + b).sigma == pytest.approx(math.hypot(0.4, 0.1))
-    assert (a - b).value == -1.0
-    assert (a - b).sigma_of("anchor") == pytest.approx(0.6)
-    assert covariance([a, b]) == pytest.approx(np.array([[0.25, -0.09], [-0.09, 0.1]]))
-    assert a.scaled(-2.0).parts["x"] == pytest.approx(-0.8)

@@ -125,6 +125,24 @@ def test_the_unit_cell_may_be_chosen_freely(cell, mesh):
     assert sigma < 0.1 * one
 
 
+@pytest.mark.parametrize(
+    ("cell", "mesh", "points"),
+    [
+        (bulk("Cu", "fcc", a=3.7, cubic=True), (3, 3, 3), 4),
+        (bulk("Zr", "bcc", a=3.61, cubic=True), (4, 4, 4), 2),
+        (bulk("Zr", "hcp", a=3.23, c=5.17, orthorhombic=True), (4, 3, 3), 2),
+    ],
+    ids=["fcc", "bcc", "hcp"],
+)
+def test_other_springs_are_within_the_interval(monkeypatch, cell, mesh, points):
+    settings = {"temperature_k": T, "n_lattice_points": points}
+    lacking, sigma = crystal_size.finite_size(cell, mesh, [2.0] * len(cell), **settings)
+    for exponent in (4.0, 12.0):
+        monkeypatch.setattr(crystal_size, "EXPONENT", exponent)
+        other, _ = crystal_size.finite_size(cell, mesh, [2.0] * len(cell), **settings)
+        assert 0.0 < abs(other - lacking) < sigma
+
+
 def test_no_wave_is_unstable():
     modes = crystal_size.mode_stiffness(bulk("Ti", "hcp", a=2.95, c=4.7), (4, 4, 4))
     assert len(modes) == 3 * 2 * 64 - 3
